@@ -1,0 +1,96 @@
+//! Building a pool with more than limits.
+
+use crate::state::Terms;
+use crate::{BudgetPool, Limits, MicroUsd, Snapshot, Spent};
+
+/// How to build a [`BudgetPool`], from [`BudgetPool::builder`].
+///
+/// # Examples
+///
+/// ```
+/// use token_budget_pool::{BudgetPool, Limits};
+///
+/// let pool = BudgetPool::builder()
+///     .limits(Limits::none().cost("25".parse()?))
+///     .assumed_cost("0.02".parse()?)
+///     .threads(16)
+///     .build();
+/// # Ok::<(), token_budget_pool::ParseUsdError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "a builder does nothing until it builds"]
+pub struct Builder {
+    limits: Limits,
+    assumed_cost: Option<MicroUsd>,
+    threads: usize,
+    spent: Spent,
+}
+
+/// What becomes of what was reserved when a snapshot was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Restore {
+    /// It counts as spent: those calls may have been billed.
+    ReservedAsSpent,
+    /// It is dropped: those calls are known not to have been made.
+    WithoutReserved,
+}
+
+impl Builder {
+    /// The limits; none unless told.
+    pub fn limits(mut self, limits: Limits) -> Builder {
+        self.limits = limits;
+        self
+    }
+
+    /// What a call of unknown cost is taken to cost. With it such calls are admitted
+    /// under a limit on cost, at this cost; they are still counted as unpriced.
+    pub fn assumed_cost(mut self, cost: MicroUsd) -> Builder {
+        self.assumed_cost = Some(cost);
+        self
+    }
+
+    /// Makes room for this many threads beforehand, 256 bytes each (at most 8,191), so that
+    /// their operations on the pool never allocate.
+    ///
+    /// It is the number of threads alive at once in the process that ever spent from
+    /// any pool at the same time as another thread: a thread keeps one place, the
+    /// lowest free one, in all pools.
+    pub fn threads(mut self, threads: usize) -> Builder {
+        self.threads = threads;
+        self
+    }
+
+    /// Goes on counting from `snapshot`: what was spent and the calls counted are as
+    /// they were, and what was `reserved` becomes what is said. Counts stop at
+    /// `u64::MAX`.
+    ///
+    /// The limits are the builder's own; what was spent may be more. A pool that was
+    /// closed is open again.
+    pub fn restore(mut self, snapshot: &Snapshot, reserved: Restore) -> Builder {
+        self.spent = snapshot.spent;
+        if reserved == Restore::ReservedAsSpent {
+            let spent = &mut self.spent;
+            let held = snapshot.reserved;
+            spent.input_tokens = spent.input_tokens.saturating_add(held.input_tokens);
+            spent.output_tokens = spent.output_tokens.saturating_add(held.output_tokens);
+            // A pool's own snapshot knows this cost; one written by others may not.
+            match held.cost {
+                Some(cost) => spent.cost = spent.cost.saturating_add(cost),
+                None => {
+                    spent.unpriced_calls = spent
+                        .unpriced_calls
+                        .saturating_add(snapshot.calls_in_flight)
+                }
+            }
+            spent.calls = spent.calls.saturating_add(snapshot.calls_in_flight);
+        }
+        self
+    }
+
+    /// Builds the pool.
+    pub fn build(self) -> BudgetPool {
+        let pool = BudgetPool::new(self.spent, Terms::new(self.limits), self.assumed_cost);
+        pool.make_room(self.threads);
+        pool
+    }
+}

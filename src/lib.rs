@@ -1,0 +1,139 @@
+//! A budget guard for LLM calls: one pool of tokens and dollars that thousands of
+//! concurrent calls spend from, that never lets the total pass a cap, never turns away
+//! a call that would have fitted, and never makes one thread wait for another.
+//!
+//! # After the call
+//!
+//! What version 0.1 did, with the same names:
+//!
+//! ```
+//! use token_budget_pool::{BudgetPool, Caps};
+//!
+//! let pool = BudgetPool::with_caps(Caps {
+//!     max_input_tokens: Some(10_000),
+//!     max_output_tokens: Some(5_000),
+//!     max_total_tokens: None,
+//!     max_cost_usd: Some(1.0),
+//! });
+//!
+//! pool.record(1_000, 500, 0.05).unwrap(); // fits
+//! let err = pool.record(20_000, 0, 0.0).unwrap_err(); // input cap blown
+//! assert!(format!("{err}").contains("input_tokens"));
+//! ```
+//!
+//! # Before the call
+//!
+//! Recording afterwards is too late for calls that take seconds: a thousand of them in
+//! flight each saw room for themselves. So hold an estimate first, and settle it with
+//! what the call came to:
+//!
+//! ```
+//! use token_budget_pool::{BudgetPool, Limits, MicroUsd, Rejected, Usage};
+//! # struct Reply { usage: Usage }
+//! # #[derive(Debug)] enum Error { Budget(Rejected), Provider }
+//! # impl From<Rejected> for Error { fn from(rejected: Rejected) -> Self { Error::Budget(rejected) } }
+//! # async fn prepare() -> Result<(), Error> { Ok(()) }
+//! # async fn post((): ()) -> Result<Reply, Error> {
+//! #     Ok(Reply { usage: Usage::tokens(900, 200).cost(MicroUsd::from_nanos(5_700_000)) })
+//! # }
+//! # macro_rules! warn { ($($arg:tt)*) => { eprintln!($($arg)*) } }
+//!
+//! async fn call(pool: &BudgetPool, estimate: MicroUsd) -> Result<Reply, Error> {
+//!     let mut hold = pool.reserve(Usage::tokens(1_000, 500).cost(estimate))?; // no room: Rejected
+//!     let request = prepare().await?;     // error, panic, abort: refunded
+//!     hold.sent();                        // from here on a drop keeps the hold as spent
+//!     let reply = post(request).await?;
+//!     let receipt = hold.settle(reply.usage);
+//!     if receipt.over_cap.any() {
+//!         warn!("{receipt}");
+//!     }
+//!     Ok(reply)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let pool = BudgetPool::with_limits(Limits::none().cost("0.02".parse().unwrap()));
+//! call(&pool, "0.0105".parse().unwrap()).await.unwrap();
+//! assert_eq!(pool.snapshot().spent.cost.to_string(), "0.0057");
+//! # }
+//! ```
+//!
+//! # Guarantees
+//!
+//! - **Exact.** All counts move together, in one step: an accepted call adds all of its
+//!   amounts and learns the totals of exactly that step, a refused one changes nothing.
+//!   Money is counted in thousandths of a micro-dollar ([`MicroUsd`]); nothing drifts.
+//! - **Never past a cap.** `spent + reserved` of every dimension stays within its limit.
+//!   Only what is spent already is counted beyond it ([`BudgetPool::charge`],
+//!   [`Hold::settle`]), and the receipt says so.
+//! - **No false refusal.** A call is refused only if there was a moment during it at which
+//!   the pool was too full for it. A cap refuses only calls that ask for more of its
+//!   dimension.
+//! - **Snapshots that existed.** All numbers of a [`Snapshot`] are of one moment, no older
+//!   than anything that happened before the call, and they never run backwards in one
+//!   thread.
+//! - **Lock-free.** A thread that is suspended anywhere inside a call, for ever, stops no
+//!   other; there is no lock to poison. A refusal and a snapshot write nothing shared.
+//! - **Fails closed.** NaN, negative and infinite costs, amounts that overflow and caps that
+//!   make no sense are errors that name the field and the value, and change no total.
+//!
+//! How it works is told at the top of the module that does it, `src/register.rs`: the
+//! counts live in slots of atomics, a head names the slot that is current, and one
+//! compare-and-swap of the head commits all of them.
+//!
+//! # What is not here
+//!
+//! - Waiting for room: [`Rejected::is_busy`] is what to try again on.
+//! - Expiry of holds: a reservation that is leaked holds its amount for good.
+//! - Idempotency keys: telling one call twice counts it twice, but for
+//!   [`Hold::settle_so_far`].
+//! - A budget shared between processes or machines.
+//!
+//! # Limits
+//!
+//! - 8,191 threads at a time can have a place of their own; with more, threads take turns
+//!   where they meet.
+//! - Growth, a few times in a pool's life, calls the allocator, which may lock;
+//!   [`Builder::threads`] does it beforehand.
+//! - Calling a pool from a signal handler, and sharing one between two copies of this crate
+//!   in a process (a plugin that links its own), are not supported.
+//! - Targets without 64-bit atomics are not supported.
+
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("token-budget-pool needs 64-bit atomics, which this target does not have");
+
+mod admit;
+mod builder;
+mod caps;
+mod change;
+mod count;
+mod limits;
+mod money;
+mod pool;
+mod price;
+mod receipt;
+mod register;
+mod rejection;
+mod reservation;
+mod snapshot;
+mod state;
+mod sync;
+mod this_thread;
+mod thread_number;
+mod usage;
+
+pub use builder::{Builder, Restore};
+pub use caps::{Caps, InvalidCap, Totals};
+pub use limits::Limits;
+pub use money::{InvalidUsd, MicroUsd, ParseUsdError};
+pub use pool::BudgetPool;
+pub use price::{InvalidPrice, Price};
+pub use receipt::{Excess, Receipt};
+pub use rejection::{BudgetExceeded, Cap, Exceeded, Reason, Rejected};
+pub use reservation::{Hold, OwnedReservation, Reservation};
+pub use snapshot::Snapshot;
+pub use usage::{Spent, Usage};
+
+/// The README's examples, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,91 @@
+//! Limits: caps in exact numbers.
+
+use crate::MicroUsd;
+
+/// What a pool may spend, in exact numbers. `None` is unlimited.
+///
+/// Limits are inclusive. Each bounds what is spent and reserved together, and
+/// refuses a call only if it asks for more of that very dimension.
+///
+/// With the feature `serde`, unknown fields are refused: a typo must not uncap a
+/// pool.
+///
+/// # Examples
+///
+/// ```
+/// use token_budget_pool::{BudgetPool, Limits};
+///
+/// let limits = Limits::none().cost("25".parse()?).calls(10_000);
+/// let pool = BudgetPool::with_limits(limits);
+/// assert_eq!(pool.limits().calls, Some(10_000));
+/// assert_eq!(pool.limits().input_tokens, None);
+/// # Ok::<(), token_budget_pool::ParseUsdError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Tokens in.
+    pub input_tokens: Option<u64>,
+    /// Tokens out.
+    pub output_tokens: Option<u64>,
+    /// Tokens in and out together.
+    pub total_tokens: Option<u64>,
+    /// Cost.
+    pub cost: Option<MicroUsd>,
+    /// Calls.
+    pub calls: Option<u64>,
+}
+
+impl Limits {
+    /// No limit at all.
+    #[must_use]
+    pub const fn none() -> Limits {
+        Limits {
+            input_tokens: None,
+            output_tokens: None,
+            total_tokens: None,
+            cost: None,
+            calls: None,
+        }
+    }
+
+    /// These limits with at most `tokens` in.
+    #[must_use]
+    pub const fn input_tokens(mut self, tokens: u64) -> Limits {
+        self.input_tokens = Some(tokens);
+        self
+    }
+
+    /// These limits with at most `tokens` out.
+    #[must_use]
+    pub const fn output_tokens(mut self, tokens: u64) -> Limits {
+        self.output_tokens = Some(tokens);
+        self
+    }
+
+    /// These limits with at most `tokens` in and out together.
+    #[must_use]
+    pub const fn total_tokens(mut self, tokens: u64) -> Limits {
+        self.total_tokens = Some(tokens);
+        self
+    }
+
+    /// These limits with at most `cost`.
+    #[must_use]
+    pub const fn cost(mut self, cost: MicroUsd) -> Limits {
+        self.cost = Some(cost);
+        self
+    }
+
+    /// These limits with at most `calls`.
+    #[must_use]
+    pub const fn calls(mut self, calls: u64) -> Limits {
+        self.calls = Some(calls);
+        self
+    }
+}
