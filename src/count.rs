@@ -32,70 +32,73 @@ pub(crate) struct Counted {
 }
 
 pub(crate) struct NewCount {
-    state: State,
-    counted: Counted,
+    spent: Spent,
+    saturated: bool,
+    /// In the order of [`Cap::ALL`]; what is over them is worked out after the CAS.
+    limits: [u64; 5],
 }
 
 impl Operation<AMOUNTS, TERMS> for Count {
     type New = NewCount;
     type Out = Counted;
 
-    #[inline]
+    #[inline(always)]
     fn decide(self, view: View<'_>) -> Option<NewCount> {
-        let now = State::read(view);
-        let state = State {
-            spent: now.spent.zip(self.spend, u64::saturating_add),
-            calls: now.calls.saturating_add(self.call.into()),
-            // What is released is held, in every state that existed. Where the words
-            // are of two, the CAS fails.
-            held: now.held.zip(self.release, u64::saturating_sub),
-            held_calls: now.held_calls.saturating_sub(self.ends.into()),
-        };
-        let unpriced = unpriced_calls(view).saturating_add(self.unpriced.into());
-        let (before, spend) = (now.spent, self.spend);
-        let over = |cap, spent: u64| spent.saturating_sub(limit(view, cap));
-        let spent = state.spent;
+        let (input, clipped_input) = count(view.amount(SPENT_INPUT), self.spend.input);
+        let (output, clipped_output) = count(view.amount(SPENT_OUTPUT), self.spend.output);
+        let (cost, clipped_cost) = count(view.amount(SPENT_COST), self.spend.cost);
+        let (calls, clipped_calls) = count(view.amount(CALLS), self.call.into());
         Some(NewCount {
-            state,
-            counted: Counted {
-                spent: state.spent(unpriced),
-                over_cap: Excess {
-                    input_tokens: over(Cap::InputTokens, spent.input),
-                    output_tokens: over(Cap::OutputTokens, spent.output),
-                    total_tokens: over(Cap::TotalTokens, spent.input.saturating_add(spent.output)),
-                    cost: MicroUsd::from_nanos(over(Cap::Cost, spent.cost)),
-                    calls: over(Cap::Calls, state.calls),
-                },
-                saturated: before.input.checked_add(spend.input).is_none()
-                    || before.output.checked_add(spend.output).is_none()
-                    || before.cost.checked_add(spend.cost).is_none()
-                    || self.call && now.calls == u64::MAX,
+            spent: Spent {
+                input_tokens: input,
+                output_tokens: output,
+                cost: MicroUsd::from_nanos(cost),
+                calls,
+                unpriced_calls: unpriced_calls(view).saturating_add(self.unpriced.into()),
             },
+            saturated: clipped_input | clipped_output | clipped_cost | clipped_calls,
+            limits: Cap::ALL.map(|cap| limit(view, cap)),
         })
     }
 
-    #[inline]
-    fn fill(self, new: &NewCount, _: View<'_>, scratch: Scratch<'_>) {
-        scratch.set(SPENT_INPUT, new.state.spent.input);
-        scratch.set(SPENT_OUTPUT, new.state.spent.output);
-        scratch.set(SPENT_COST, new.state.spent.cost);
-        scratch.set(CALLS, new.state.calls);
-        scratch.set(HELD_INPUT, new.state.held.input);
-        scratch.set(HELD_OUTPUT, new.state.held.output);
-        scratch.set(HELD_COST, new.state.held.cost);
-        scratch.set(HELD_CALLS, new.state.held_calls);
+    #[inline(always)]
+    fn fill(self, new: &NewCount, view: View<'_>, scratch: Scratch<'_>) {
+        scratch.set(SPENT_INPUT, new.spent.input_tokens);
+        scratch.set(SPENT_OUTPUT, new.spent.output_tokens);
+        scratch.set(SPENT_COST, new.spent.cost.as_nanos());
+        scratch.set(CALLS, new.spent.calls);
+        // What is released is held, in every state that existed. Where the words are of
+        // two, the CAS fails.
+        let rest = |index, release| view.amount(index).saturating_sub(release);
+        scratch.set(HELD_INPUT, rest(HELD_INPUT, self.release.input));
+        scratch.set(HELD_OUTPUT, rest(HELD_OUTPUT, self.release.output));
+        scratch.set(HELD_COST, rest(HELD_COST, self.release.cost));
+        scratch.set(HELD_CALLS, rest(HELD_CALLS, self.ends.into()));
     }
 
-    #[inline]
+    #[inline(always)]
     fn terms(self, new: &NewCount, view: View<'_>) -> Option<([u64; TERMS], u64)> {
-        let unpriced = new.counted.spent.unpriced_calls;
+        let unpriced = new.spent.unpriced_calls;
         self.unpriced
             .then(|| Terms::read(view).with_unpriced(unpriced).words())
     }
 
-    #[inline]
+    #[inline(always)]
     fn accepted(self, new: NewCount) -> Counted {
-        new.counted
+        let spent = new.spent;
+        let over = |cap: Cap, spent: u64| spent.saturating_sub(new.limits[cap as usize]);
+        let total = spent.input_tokens.saturating_add(spent.output_tokens);
+        Counted {
+            spent,
+            over_cap: Excess {
+                input_tokens: over(Cap::InputTokens, spent.input_tokens),
+                output_tokens: over(Cap::OutputTokens, spent.output_tokens),
+                total_tokens: over(Cap::TotalTokens, total),
+                cost: MicroUsd::from_nanos(over(Cap::Cost, spent.cost.as_nanos())),
+                calls: over(Cap::Calls, spent.calls),
+            },
+            saturated: new.saturated,
+        }
     }
 
     /// Counting keeps nothing as it is, so nobody gets here.
@@ -105,6 +108,15 @@ impl Operation<AMOUNTS, TERMS> for Count {
             over_cap: Excess::default(),
             saturated: false,
         }
+    }
+}
+
+/// The sum, and whether it went past `u64::MAX` and stopped there.
+#[inline(always)]
+fn count(spent: u64, more: u64) -> (u64, bool) {
+    match spent.checked_add(more) {
+        Some(sum) => (sum, false),
+        None => (u64::MAX, true),
     }
 }
 

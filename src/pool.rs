@@ -262,6 +262,7 @@ impl BudgetPool {
     /// assert!(pool.reserve(estimate).is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn reserve(&self, estimate: Usage) -> Result<Reservation<'_>, Rejected> {
         let held = self.hold(estimate)?;
         Ok(Hold::new(self, held, estimate.cost.is_none()))
@@ -454,6 +455,7 @@ impl BudgetPool {
         }
     }
 
+    #[inline]
     fn hold(&self, estimate: Usage) -> Result<Amounts, Rejected> {
         let ask = self.ask(estimate);
         self.update(Reserve { ask }).map(|()| ask.amounts())

@@ -67,6 +67,7 @@ pub struct Hold<P: Borrow<BudgetPool>> {
 
 impl<P: Borrow<BudgetPool>> Hold<P> {
     /// Around what the pool has just held for one call.
+    #[inline]
     pub(crate) fn new(pool: P, held: Amounts, unpriced: bool) -> Self {
         Self {
             pool,
@@ -116,6 +117,7 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
     /// assert_eq!(pool.snapshot().reserved, Usage::default());
     /// # Ok::<(), token_budget_pool::Rejected>(())
     /// ```
+    #[inline]
     pub fn settle(mut self, actual: Usage) -> Receipt {
         let total = Amounts {
             input: actual.input_tokens,
@@ -204,16 +206,19 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
         Ok(())
     }
 
+    #[inline]
     fn told_and_held(&self) -> Amounts {
         self.told.zip(self.held, u64::saturating_add)
     }
 
     /// The cost of a call that nobody told.
+    #[cold]
     fn owed_cost(&self) -> u64 {
         let assumed = self.pool.borrow().assumed_cost().unwrap_or(0);
         self.told_and_held().cost.max(assumed)
     }
 
+    #[cold]
     fn end_as_held(&mut self) -> Receipt {
         let unpriced = self.estimate_unpriced || self.told_unpriced;
         let mut total = self.told_and_held();
@@ -223,7 +228,18 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
         self.end(total, unpriced)
     }
 
+    /// Ends the call as one that was never made.
+    #[cold]
+    fn refund(&self) {
+        self.pool.borrow().update(Count {
+            release: self.held,
+            ends: true,
+            ..Count::default()
+        });
+    }
+
     /// Ends the call, which came to `total`.
+    #[inline]
     fn end(&mut self, total: Amounts, unpriced: bool) -> Receipt {
         self.ended = true;
         self.count(
@@ -238,6 +254,7 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
         )
     }
 
+    #[inline]
     fn count(&self, count: Count, total: Amounts) -> Receipt {
         let counted = self.pool.borrow().update(count);
         Receipt {
@@ -251,6 +268,7 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
 }
 
 /// By how much `amounts` are more than `than`.
+#[inline]
 pub(crate) fn excess(amounts: Amounts, than: Amounts) -> Excess {
     let over = amounts.zip(than, u64::saturating_sub);
     Excess {
@@ -263,6 +281,7 @@ pub(crate) fn excess(amounts: Amounts, than: Amounts) -> Excess {
 }
 
 impl<P: Borrow<BudgetPool>> Drop for Hold<P> {
+    #[inline]
     fn drop(&mut self) {
         if self.ended {
             return;
@@ -270,11 +289,7 @@ impl<P: Borrow<BudgetPool>> Drop for Hold<P> {
         if self.sent {
             self.end_as_held();
         } else {
-            self.pool.borrow().update(Count {
-                release: self.held,
-                ends: true,
-                ..Count::default()
-            });
+            self.refund();
         }
     }
 }
