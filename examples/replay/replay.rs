@@ -1,0 +1,193 @@
+//! The run itself: worker threads that replay the calls through one shared pool.
+//!
+//! The workers take the calls in chunks from a common cursor; one worker alone takes them in file order. Nothing is
+//! shared but the pool and, once a chunk, the cursor: the rate is the pool's. The progress that is shown is the
+//! cursor too, so showing it asks nothing of the workers.
+
+use std::io;
+use std::sync::atomic::{AtomicU16, AtomicU8, Ordering::Relaxed};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::CachePadded;
+use token_budget_pool::{BudgetPool, Limits, Snapshot, Usage};
+
+use crate::latency::{Stopwatch, Timed, Untimed};
+use crate::tally::Tally;
+use crate::worker::{Cursor, Worker};
+
+/// At most so many calls are replayed again with a stopwatch.
+const MOST_TIMED: u64 = 1 << 20;
+
+/// What to replay, and how.
+pub(crate) struct Plan<'a> {
+    /// What each call of the trace used: at least one.
+    pub(crate) calls: &'a [Usage],
+    /// How many calls to replay, from the start of the trace and again from there.
+    pub(crate) count: u64,
+    pub(crate) threads: u16,
+    pub(crate) limits: Limits,
+    /// Hold the worst case of a call before it and settle it afterwards. Otherwise a call is recorded, once.
+    pub(crate) reserve: Option<Reserve<'a>>,
+}
+
+pub(crate) struct Reserve<'a> {
+    /// What each of the calls is held as.
+    pub(crate) worst_cases: &'a [Usage],
+    /// The most output that they foresee.
+    pub(crate) max_tokens: u64,
+    /// How many calls each worker has under way.
+    pub(crate) in_flight: usize,
+}
+
+/// What came of it.
+pub(crate) struct Outcome {
+    /// The run proper, which no stopwatch slows down.
+    pub(crate) run: Pass<Untimed>,
+    /// A second run on a fresh pool of the same limits, for the latencies.
+    pub(crate) timed: Pass<Timed>,
+}
+
+impl Outcome {
+    /// What is wrong with the totals of either pool: nothing, if the library keeps its promise.
+    pub(crate) fn disagreements(&self, limits: Limits) -> Vec<String> {
+        let mut found = self.run.disagreements(limits);
+        let timed = self.timed.disagreements(limits);
+        found.extend(timed.into_iter().map(|what| format!("{what} (timed run)")));
+        found
+    }
+}
+
+/// A run over some calls, on a pool of its own.
+pub(crate) struct Pass<S> {
+    pub(crate) calls: u64,
+    pub(crate) tally: Tally,
+    /// The pool when all was done.
+    pub(crate) pool: Snapshot,
+    /// From the first worker's start to the last one's end.
+    pub(crate) time: Duration,
+    pub(crate) stopwatch: S,
+}
+
+impl<S> Pass<S> {
+    pub(crate) fn calls_per_second(&self) -> f64 {
+        // A clock that saw no time pass must not make the rate infinite, which JSON cannot say.
+        self.calls as f64 / self.time.as_secs_f64().max(1e-9)
+    }
+
+    fn disagreements(&self, limits: Limits) -> Vec<String> {
+        self.tally.disagreements(self.calls, limits, &self.pool)
+    }
+}
+
+/// Replays the plan. Ten times a second `progress` is told how many calls have been taken on.
+///
+/// # Errors
+///
+/// If the system does not give that many threads.
+pub(crate) fn replay(plan: &Plan, progress: impl Fn(u64)) -> io::Result<Outcome> {
+    Ok(Outcome {
+        run: pass(plan, plan.count, progress)?,
+        timed: pass(plan, plan.count.min(MOST_TIMED), |_| ())?,
+    })
+}
+
+fn pass<S: Stopwatch>(plan: &Plan, calls: u64, progress: impl Fn(u64)) -> io::Result<Pass<S>> {
+    let pool = BudgetPool::with_limits(plan.limits);
+    let cursor = CachePadded::new(Cursor::over(calls));
+    let gate = Gate::default();
+    let (done, results) = mpsc::channel();
+
+    let finished = thread::scope(|scope| {
+        for _ in 0..plan.threads {
+            let done = done.clone();
+            let (pool, cursor, gate) = (&pool, &cursor, &gate);
+            let work = move || {
+                let mut worker = Worker {
+                    plan,
+                    pool,
+                    tally: Tally::default(),
+                    stopwatch: S::new(),
+                };
+                if gate.wait() {
+                    let start = Instant::now();
+                    worker.run(cursor);
+                    let end = Instant::now();
+                    // It is only refused when the main thread is unwinding.
+                    let _ = done.send((start, end, worker.tally, worker.stopwatch));
+                }
+            };
+            if let Err(error) = thread::Builder::new().spawn_scoped(scope, work) {
+                gate.abandon();
+                return Err(error);
+            }
+        }
+        drop(done);
+        gate.open(plan.threads);
+
+        let mut finished = Vec::new();
+        loop {
+            match results.recv_timeout(Duration::from_millis(100)) {
+                Ok(result) => finished.push(result),
+                Err(RecvTimeoutError::Timeout) => progress(cursor.taken()),
+                Err(RecvTimeoutError::Disconnected) => return Ok(finished),
+            }
+        }
+    })?;
+
+    let start = finished.iter().map(|&(start, ..)| start).min();
+    let end = finished.iter().map(|&(_, end, ..)| end).max();
+    let mut pass = Pass {
+        calls,
+        tally: Tally::default(),
+        pool: pool.snapshot(),
+        time: end
+            .zip(start)
+            .map_or(Duration::ZERO, |(end, start)| end - start),
+        stopwatch: S::new(),
+    };
+    for (_, _, tally, stopwatch) in finished {
+        pass.tally.merge(tally);
+        pass.stopwatch.merge(stopwatch);
+    }
+    Ok(pass)
+}
+
+/// Lets all workers off at once: a short trace would be over before the last thread is there.
+///
+/// Unlike a `Barrier` it can be abandoned, for the case that a thread cannot be started.
+#[derive(Default)]
+struct Gate {
+    waiting: AtomicU16,
+    verdict: AtomicU8,
+}
+
+const CLOSED: u8 = 0;
+const OPEN: u8 = 1;
+const ABANDONED: u8 = 2;
+
+// Relaxed throughout: what the workers read was there before they were spawned.
+impl Gate {
+    /// Waits; `true` is the signal to start, `false` the one to give up.
+    fn wait(&self) -> bool {
+        self.waiting.fetch_add(1, Relaxed);
+        loop {
+            match self.verdict.load(Relaxed) {
+                CLOSED => thread::yield_now(),
+                verdict => return verdict == OPEN,
+            }
+        }
+    }
+
+    fn open(&self, workers: u16) {
+        while self.waiting.load(Relaxed) != workers {
+            thread::yield_now();
+        }
+        self.verdict.store(OPEN, Relaxed);
+    }
+
+    fn abandon(&self) {
+        self.verdict.store(ABANDONED, Relaxed);
+    }
+}

@@ -1,0 +1,205 @@
+//! The outcome as an operator wants to read it.
+
+use std::fmt::{self, Display, Formatter};
+
+use token_budget_pool::Cap;
+
+use crate::budget::{self, CAPS};
+use crate::latency::Latency;
+use crate::replay::{Outcome, Plan, Reserve};
+
+/// Shows a table; `json` has the same for programs.
+pub(crate) struct Report<'a> {
+    /// What was replayed.
+    pub(crate) title: String,
+    pub(crate) plan: &'a Plan<'a>,
+    pub(crate) outcome: &'a Outcome,
+}
+
+impl Display for Report<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let threads = self.plan.threads;
+        let plural = if threads == 1 { "" } else { "s" };
+        writeln!(f, "{}", self.title)?;
+        writeln!(f, "{threads} thread{plural}, one shared pool")?;
+        writeln!(f)?;
+        self.calls(f)?;
+        writeln!(f)?;
+        self.budget(f)?;
+        if let Some(reserve) = &self.plan.reserve {
+            writeln!(f)?;
+            self.reserved(f, reserve)?;
+        }
+        writeln!(f)?;
+        self.speed(f)?;
+        writeln!(f)?;
+        self.check(f)
+    }
+}
+
+impl Report<'_> {
+    fn calls(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let run = &self.outcome.run;
+        let mut line = |name: &str, calls: u64| {
+            let share = percent(calls.into(), run.calls.into());
+            writeln!(f, "{name:<20}{:>18}{share:>12}", count(calls))
+        };
+        line("calls", run.calls)?;
+        line("  accepted", run.tally.accepted)?;
+        line("  rejected", run.tally.rejections())?;
+        for (cap, &rejected) in CAPS.map(Cap::as_str).iter().zip(&run.tally.rejected) {
+            if rejected > 0 {
+                line(&format!("    by {cap}"), rejected)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn budget(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let pool = &self.outcome.run.pool;
+        let spent = budget::of_spent(pool.spent);
+        let caps = budget::of_limits(self.plan.limits);
+        writeln!(
+            f,
+            "{:<20}{:>18}{:>18}{:>12}",
+            "budget", "used", "cap", "used"
+        )?;
+        for (index, name) in CAPS.map(Cap::as_str).into_iter().enumerate() {
+            let used = amount(index, spent[index]);
+            let cap = caps[index].map_or("none".to_owned(), |cap| amount(index, cap));
+            let share = caps[index].map_or(String::new(), |cap| percent(spent[index], cap));
+            let line = format!("  {name:<18}{used:>18}{cap:>18}{share:>12}");
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    fn reserved(&self, f: &mut Formatter<'_>, reserve: &Reserve) -> fmt::Result {
+        let run = &self.outcome.run;
+        let caps = budget::of_limits(self.plan.limits);
+        let (median, most) = run.tally.median_and_most_reserved();
+        let columns = ["median", "of cap", "most", "of cap"];
+        let [a, b, c, d] = columns;
+        writeln!(f, "{:<20}{a:>18}{b:>12}{c:>18}{d:>12}", "reserved")?;
+        for (index, name) in CAPS.map(Cap::as_str).into_iter().enumerate() {
+            let mut line = format!("  {name:<18}");
+            for held in [median[index], most[index]] {
+                let share = caps[index].map_or(String::new(), |cap| percent(held, cap));
+                line += &format!("{:>18}{share:>12}", amount(index, held));
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        let looks = count(run.tally.reserved.len() as u64);
+        let (in_flight, max_tokens) = (count(reserve.in_flight as u64), count(reserve.max_tokens));
+        writeln!(
+            f,
+            "  in {looks} looks at the pool; each thread kept up to {in_flight} calls in flight,"
+        )?;
+        writeln!(
+            f,
+            "  each held as if nothing were cached and {max_tokens} tokens came out"
+        )?;
+        let (away, busy) = (count(run.tally.turned_away), count(run.tally.busy));
+        writeln!(
+            f,
+            "{:<20}{away:>18}  rejected, though the actual usage would have fitted",
+            "worst case"
+        )?;
+        writeln!(
+            f,
+            "{:<20}{busy:>18}  rejected only for what others held: worth a retry",
+            "busy"
+        )
+    }
+
+    fn speed(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let run = &self.outcome.run;
+        let stopwatch = &self.outcome.timed.stopwatch;
+        let mut latencies = vec![("record", stopwatch.admit())];
+        let mut unit = "records/s";
+        if self.plan.reserve.is_some() {
+            latencies = vec![
+                ("reserve", stopwatch.admit()),
+                ("settle", stopwatch.settle()),
+            ];
+            unit = "calls/s";
+        }
+        latencies.push(("the clock alone", stopwatch.clock()));
+
+        let rate = count(run.calls_per_second() as u64);
+        write!(f, "{unit:<20}{rate:>18}  in {:.3?}, untimed", run.time)?;
+        let short = run.time.as_millis() < 50;
+        writeln!(
+            f,
+            "{}",
+            if short {
+                "; --repeat 1000 would tell better"
+            } else {
+                ""
+            }
+        )?;
+
+        let [a, b, c, d, e] = ["p50", "p99", "p99.9", "max", "sampled"];
+        writeln!(
+            f,
+            "{:<20}{a:>10}{b:>10}{c:>10}{d:>14}{e:>14}",
+            "latency in ns"
+        )?;
+        for (name, latency) in latencies {
+            let Latency {
+                p50,
+                p99,
+                p999,
+                max,
+                samples,
+            } = latency;
+            let [a, b, c, d, e] = [p50, p99, p999, max, samples].map(count);
+            writeln!(f, "  {name:<18}{a:>10}{b:>10}{c:>10}{d:>14}{e:>14}")?;
+        }
+        Ok(())
+    }
+
+    fn check(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let disagreements = self.outcome.disagreements(self.plan.limits);
+        if disagreements.is_empty() {
+            return writeln!(
+                f,
+                "self-check          ok: the pool's totals are what was accepted, to the last unit"
+            );
+        }
+        for what in disagreements {
+            writeln!(f, "self-check          FAILED: {what}")?;
+        }
+        Ok(())
+    }
+}
+
+fn amount(cap: usize, amount: u128) -> String {
+    let sign = if CAPS[cap] == Cap::Cost { "$" } else { "" };
+    format!("{sign}{}", grouped(&budget::plain(CAPS[cap], amount)))
+}
+
+fn count(count: u64) -> String {
+    grouped(&count.to_string())
+}
+
+/// A decimal number with commas between its thousands.
+fn grouped(number: &str) -> String {
+    let whole = number.find('.').unwrap_or(number.len());
+    let mut text = String::new();
+    for (index, digit) in number.chars().enumerate() {
+        if index > 0 && index < whole && (whole - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A part in percent. Cut, not rounded: only what is used up shows as 100.
+fn percent(part: u128, whole: u128) -> String {
+    match (part * 10_000).checked_div(whole) {
+        Some(share) => format!("{}.{:02} %", share / 100, share % 100),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,130 @@
+//! What one worker does with the calls it takes: record them, or reserve and settle them.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use token_budget_pool::{BudgetPool, Reservation, Usage};
+
+use crate::latency::{Step, Stopwatch};
+use crate::replay::{Plan, Reserve};
+use crate::tally::Tally;
+
+/// So many calls are taken at a time that taking them costs little beside recording them.
+const CHUNK: u64 = 64;
+
+/// At most so many times does a run with reservations look at what is reserved.
+const MOST_LOOKS: u64 = 10_000;
+
+/// The calls of a run, handed out in order: to each worker the next ones when it has done its last.
+pub(crate) struct Cursor {
+    next: AtomicU64,
+    calls: u64,
+}
+
+impl Cursor {
+    pub(crate) fn over(calls: u64) -> Cursor {
+        Cursor {
+            next: AtomicU64::new(0),
+            calls,
+        }
+    }
+
+    // Relaxed: each call has to go to one worker, and no data goes with it.
+    fn take(&self) -> Option<Range<u64>> {
+        let from = self.next.fetch_add(CHUNK, Relaxed);
+        (from < self.calls).then(|| from..self.calls.min(from + CHUNK))
+    }
+
+    /// How many calls have been handed out.
+    pub(crate) fn taken(&self) -> u64 {
+        // Relaxed: only for show.
+        self.next.load(Relaxed).min(self.calls)
+    }
+}
+
+pub(crate) struct Worker<'a, S> {
+    pub(crate) plan: &'a Plan<'a>,
+    pub(crate) pool: &'a BudgetPool,
+    pub(crate) tally: Tally,
+    pub(crate) stopwatch: S,
+}
+
+impl<S: Stopwatch> Worker<'_, S> {
+    pub(crate) fn run(&mut self, cursor: &Cursor) {
+        match &self.plan.reserve {
+            None => self.record(cursor),
+            Some(reserve) => self.reserve(cursor, reserve),
+        }
+    }
+
+    fn record(&mut self, cursor: &Cursor) {
+        let (calls, pool) = (self.plan.calls, self.pool);
+        while let Some(taken) = cursor.take() {
+            for index in indices(taken, calls.len()) {
+                let usage = calls[index];
+                match self.stopwatch.time(Step::Admit, || pool.try_charge(usage)) {
+                    Ok(_) => self.tally.accept(usage),
+                    Err(rejected) => self.tally.reject(&rejected),
+                }
+            }
+        }
+    }
+
+    /// A replay has no waiting, so its clock is the calls themselves: a call is settled when its worker has come
+    /// `in_flight` calls further, whether those were admitted or not.
+    fn reserve(&mut self, cursor: &Cursor, reserve: &Reserve) {
+        let (calls, pool) = (self.plan.calls, self.pool);
+        let look_each = cursor.calls.div_ceil(CHUNK).div_ceil(MOST_LOOKS);
+        let mut in_flight = VecDeque::with_capacity(reserve.in_flight);
+        while let Some(taken) = cursor.take() {
+            if taken.start / CHUNK % look_each == 0 {
+                self.tally.look_at(&pool.snapshot(), self.plan.limits);
+            }
+            for index in indices(taken, calls.len()) {
+                if in_flight.len() == reserve.in_flight {
+                    self.settle(in_flight.pop_front().flatten());
+                }
+                let worst_case = reserve.worst_cases[index];
+                let held = match self
+                    .stopwatch
+                    .time(Step::Admit, || pool.reserve(worst_case))
+                {
+                    Ok(mut hold) => {
+                        hold.sent();
+                        Some((hold, calls[index]))
+                    }
+                    Err(rejected) => {
+                        self.tally.reject(&rejected);
+                        // Among several workers this is a moment later, and others may have settled in it.
+                        let fits = pool.check(calls[index]).is_ok();
+                        self.tally.turned_away += u64::from(fits);
+                        None
+                    }
+                };
+                in_flight.push_back(held);
+            }
+        }
+        for held in in_flight {
+            self.settle(held);
+        }
+    }
+
+    // `None`: the call that would be settled now was not admitted.
+    fn settle(&mut self, held: Option<(Reservation<'_>, Usage)>) {
+        if let Some((hold, actual)) = held {
+            self.stopwatch.time(Step::Settle, || hold.settle(actual));
+            self.tally.accept(actual);
+        }
+    }
+}
+
+/// Where in the trace the calls of these numbers are, round after round, without a division for each.
+fn indices(taken: Range<u64>, length: usize) -> impl Iterator<Item = usize> {
+    let mut next = (taken.start % length as u64) as usize;
+    taken.map(move |_| {
+        let index = next;
+        next = if index + 1 == length { 0 } else { index + 1 };
+        index
+    })
+}
