@@ -203,7 +203,7 @@ pub(crate) struct Scratch<'a, const A: usize, const T: usize>(&'a Slot<A, T>);
 impl<const A: usize, const T: usize> Scratch<'_, A, T> {
     #[inline]
     pub(crate) fn set(&self, index: usize, amount: u64) {
-        // Relaxed: after the fence in `write`, which see, and published by its CAS.
+        // Relaxed: after the fence in `attempt`, which see, and published by its CAS.
         self.0.amounts[index].store(amount, Ordering::Relaxed);
     }
 }
@@ -313,7 +313,7 @@ impl<const A: usize, const T: usize> Register<A, T> {
     /// The head, and with it all that led to it.
     #[inline]
     fn head(&self) -> Head {
-        // Acquire: pairs with the Release of the CAS in `write`. The words of the
+        // Acquire: pairs with the Release of the CAS in `attempt`. The words of the
         // slot named, and the page that it lies on, are there to be read. Also, for
         // a writer: if the head moved off a slot of ours, then whoever moved it had
         // read that slot before we write it again.
@@ -324,7 +324,7 @@ impl<const A: usize, const T: usize> Register<A, T> {
     /// one state.
     #[inline]
     fn unmoved(&self, head: Head) -> bool {
-        // Acquire fence: pairs with the Release fence in `write`. If we read a word
+        // Acquire fence: pairs with the Release fence in `attempt`. If we read a word
         // that was stored when the slot was used again, then we see here the head
         // that its writer saw, and that is a later one.
         fence(Ordering::Acquire);
@@ -414,21 +414,20 @@ impl<const A: usize, const T: usize> Register<A, T> {
         let Some(claim) = self.claim_shared() else {
             return self.update_crowded(numbers, operation);
         };
-        let mut missed = Missed::Lost;
-        let first = self.attempt(SHARED, Some(&self.shared), *operation, &mut missed);
-        let contended = first.is_none();
-        let out = match first {
-            Some(out) => out,
-            None => self.write_on(SHARED, &self.shared, operation, missed),
+        let mut visit = Visit {
+            register: self,
+            numbers,
+            claim: Some(claim),
+            contended: false,
         };
-        drop(claim);
-        // For the next call. Not before the claim is dropped: this allocates.
-        // Relaxed: a hint.
-        let version = Head(self.head.load(Ordering::Relaxed)).version();
-        if contended || version >= HOT {
-            self.settle_in(numbers);
+        let mut missed = Missed::Lost;
+        match self.attempt(SHARED, Some(&self.shared), *operation, &mut missed) {
+            Some(out) => out,
+            None => {
+                visit.contended = true;
+                self.write_on(SHARED, &self.shared, operation, missed)
+            }
         }
-        out
     }
 
     /// Goes on with a pair until there is an answer.
@@ -617,6 +616,31 @@ impl Drop for Claim<'_> {
     fn drop(&mut self) {
         // Release: pairs with the Acquire in `claim_shared`, which see.
         self.0.store(false, Ordering::Release);
+    }
+}
+
+/// An update through the shared pair, by a thread that may want one of its own next time.
+///
+/// What follows the update is in `drop`, so that its answer is written where the caller
+/// wants it and not moved there afterwards.
+struct Visit<'a, N: Numbering, const A: usize, const T: usize> {
+    register: &'a Register<A, T>,
+    numbers: &'a N,
+    claim: Option<Claim<'a>>,
+    /// Whether the update lost a CAS.
+    contended: bool,
+}
+
+impl<N: Numbering, const A: usize, const T: usize> Drop for Visit<'_, N, A, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // First of all, since what may follow allocates.
+        self.claim = None;
+        // Relaxed: a hint.
+        let head = Head(self.register.head.load(Ordering::Relaxed));
+        if self.contended || head.version() >= HOT {
+            self.register.settle_in(self.numbers);
+        }
     }
 }
 

@@ -291,7 +291,13 @@ impl Line {
     /// A limit refuses only who asks for more of its dimension.
     #[inline(always)]
     pub(crate) fn refuses(&self) -> bool {
-        self.asked > 0 && self.taken() + self.asked > self.limit
+        self.asked > 0 && self.sum() > self.limit
+    }
+
+    /// What there would be of it.
+    #[inline(always)]
+    pub(crate) fn sum(&self) -> u128 {
+        self.taken() + self.asked
     }
 
     /// What others have of it already, spent or held.
@@ -372,14 +378,19 @@ impl Ask {
     /// Whether there is room for all of it.
     #[inline(always)]
     pub(crate) fn fits(self, view: View<'_>) -> bool {
-        let refuses = |cap| self.line(view, cap).refuses();
+        let line = |cap| self.line(view, cap);
+        let (input, output) = (line(Cap::InputTokens), line(Cap::OutputTokens));
+        // The line of total tokens, from sums that are there already.
+        let total = input.sum() + output.sum();
+        let total_refuses =
+            self.input + self.output > 0 && total > u128::from(limit(view, Cap::TotalTokens));
         !(is_closed(view)
             || self.is_unpriced(view)
-            || refuses(Cap::InputTokens)
-            || refuses(Cap::OutputTokens)
-            || refuses(Cap::TotalTokens)
-            || refuses(Cap::Cost)
-            || refuses(Cap::Calls))
+            || input.refuses()
+            || output.refuses()
+            || total_refuses
+            || line(Cap::Cost).refuses()
+            || line(Cap::Calls).refuses())
     }
 
     /// Why it does not fit: of the limits that refuse, the first with the worst reason.
