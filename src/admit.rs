@@ -2,8 +2,8 @@
 
 use crate::register::Operation;
 use crate::rejection::{BudgetExceeded, Cap, Rejected};
-use crate::state::{cost_cap, is_closed, limit, unpriced_calls};
-use crate::state::{Amounts, Ask, Line, Scratch, State, Terms, View};
+use crate::state::{cost_cap, is_closed, limit, room, taken, unpriced_calls};
+use crate::state::{Amounts, Ask, Scratch, Terms, View};
 use crate::state::{AMOUNTS, CALLS, SPENT_COST, SPENT_INPUT, SPENT_OUTPUT, TERMS};
 use crate::state::{HELD_CALLS, HELD_COST, HELD_INPUT, HELD_OUTPUT};
 use crate::{MicroUsd, Spent, Totals};
@@ -102,9 +102,8 @@ impl Operation<AMOUNTS, TERMS> for Record {
     #[inline(always)]
     fn kept(self, view: View<'_>) -> Self::Out {
         for cap in Cap::ALL {
-            let line = self.ask.line(view, cap);
-            if line.refuses() && !is_closed(view) {
-                return Err(self.exceeded(view, cap, line));
+            if self.ask.is_refused_by(cap, view) && !is_closed(view) {
+                return Err(self.exceeded(view, cap));
             }
         }
         // Closed; or the words have changed since they were found too full, and then the
@@ -114,18 +113,19 @@ impl Operation<AMOUNTS, TERMS> for Record {
 }
 
 impl Record {
-    #[inline(always)]
-    fn exceeded(self, view: View<'_>, cap: Cap, line: Line) -> BudgetExceeded {
+    #[inline]
+    fn exceeded(self, view: View<'_>, cap: Cap) -> BudgetExceeded {
+        let (taken, asked) = (taken(view, cap), self.ask.of(cap));
         BudgetExceeded {
             cap: cap.as_str(),
             limit: match (cap, cost_cap(view)) {
                 (Cap::Cost, Some(given)) => given,
-                _ => cap.as_f64(line.limit),
+                _ => cap.as_f64(limit(view, cap).into()),
             },
-            attempted: if line.asked < Ask::TOO_MUCH {
-                cap.as_f64(line.taken() + line.asked)
+            attempted: if asked < Ask::TOO_MUCH {
+                cap.as_f64(taken + asked)
             } else {
-                cap.as_f64(line.taken()) + self.dollars
+                cap.as_f64(taken) + self.dollars
             },
         }
     }
@@ -223,24 +223,21 @@ impl ReserveUpTo {
     }
 
     /// The most output tokens that fit beside the fixed part, if that fits.
-    fn most(&self, now: &State, view: View<'_>) -> u64 {
-        let room = |cap, taken: u128| u128::from(limit(view, cap)).saturating_sub(taken);
-        let wide = u128::from;
-        let input = wide(now.spent.input) + wide(now.held.input) + self.fixed.input;
-        let output = wide(now.spent.output) + wide(now.held.output) + self.fixed.output;
-        let cost = wide(now.spent.cost) + wide(now.held.cost) + self.fixed.cost;
-
-        let (least, most) = (self.least, self.most);
-        let mut granted = wide(most.max(least))
-            .min(room(Cap::OutputTokens, output))
-            .min(room(Cap::TotalTokens, input + output));
+    fn most(&self, view: View<'_>) -> u64 {
+        let room = |cap| {
+            let room = u128::from(room(view, cap).unwrap_or(0));
+            room.saturating_sub(self.fixed.of(cap))
+        };
+        let mut granted = u128::from(self.most.max(self.least))
+            .min(room(Cap::OutputTokens))
+            .min(room(Cap::TotalTokens));
         if self.per_million > MicroUsd::ZERO {
             // ceil(n * price / 10^6) <= room, solved for n. The room is below 2^64, so
             // the product fits.
-            let affordable = room(Cap::Cost, cost) * 1_000_000 / wide(self.per_million.as_nanos());
+            let affordable = room(Cap::Cost) * 1_000_000 / u128::from(self.per_million.as_nanos());
             granted = granted.min(affordable);
         }
-        granted.max(wide(least)) as u64
+        granted.max(self.least.into()) as u64
     }
 }
 
@@ -250,7 +247,7 @@ impl Operation<AMOUNTS, TERMS> for ReserveUpTo {
     type Out = Result<Amounts, Rejected>;
 
     fn decide(self, view: View<'_>) -> Option<Ask> {
-        let ask = self.ask(self.most(&State::read(view), view));
+        let ask = self.ask(self.most(view));
         ask.fits(view).then_some(ask)
     }
 

@@ -28,8 +28,10 @@ pub struct Builder {
 
 /// What becomes of what was reserved when a snapshot was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Restore {
-    /// It counts as spent: those calls may have been billed.
+    /// It counts as spent: those calls may have been billed. A snapshot does not tell which
+    /// of them had no known cost, so they are restored at what they held, not as unpriced.
     ReservedAsSpent,
     /// It is dropped: those calls are known not to have been made.
     WithoutReserved,
@@ -49,23 +51,42 @@ impl Builder {
         self
     }
 
-    /// Makes room for this many threads beforehand, 256 bytes each (at most 8,191), so that
-    /// their operations on the pool never allocate.
+    /// Makes room for this many threads beforehand (at most 8,191; 4 KiB for every 16), so
+    /// that their operations on the pool do not allocate.
     ///
-    /// It is the number of threads alive at once in the process that ever spent from
-    /// any pool at the same time as another thread: a thread keeps one place, the
-    /// lowest free one, in all pools.
+    /// Count every thread of the process that uses a pool, this one or another: each keeps
+    /// one number, the lowest free one, in all pools.
     pub fn threads(mut self, threads: usize) -> Builder {
         self.threads = threads;
         self
     }
 
     /// Goes on counting from `snapshot`: what was spent and the calls counted are as
-    /// they were, and what was `reserved` becomes what is said. Counts stop at
-    /// `u64::MAX`.
+    /// they were, and what was reserved is counted or dropped, as `reserved` says. Counts
+    /// stop at `u64::MAX`.
     ///
     /// The limits are the builder's own; what was spent may be more. A pool that was
     /// closed is open again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{BudgetPool, Limits, Restore, Usage};
+    ///
+    /// let limits = Limits::none().cost("25".parse()?);
+    /// let old = BudgetPool::with_limits(limits);
+    /// old.try_charge(Usage::tokens(1_000, 500).cost("0.5".parse()?))?;
+    /// let hold = old.reserve(Usage::tokens(1_000, 500).cost("0.1".parse()?))?;
+    /// let saved = old.snapshot(); // with the feature `serde`: to a file
+    ///
+    /// let pool = BudgetPool::builder()
+    ///     .limits(limits)
+    ///     .restore(&saved, Restore::ReservedAsSpent)
+    ///     .build();
+    /// assert_eq!(pool.snapshot().spent.cost, "0.6".parse()?);
+    /// # drop(hold);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn restore(mut self, snapshot: &Snapshot, reserved: Restore) -> Builder {
         self.spent = snapshot.spent;
         if reserved == Restore::ReservedAsSpent {

@@ -18,8 +18,8 @@ pub struct Caps {
     pub max_output_tokens: Option<u64>,
     /// Cap on cumulative input + output tokens.
     pub max_total_tokens: Option<u64>,
-    /// Cap on cumulative spend, in dollars. Enforced to the nearest nano-dollar;
-    /// positive infinity, or more than [`MicroUsd::MAX`], caps nothing.
+    /// Cap on cumulative spend, in dollars. Enforced to the nearest nano-dollar, one at least
+    /// if it is above zero; positive infinity, or more than [`MicroUsd::MAX`], caps nothing.
     pub max_cost_usd: Option<f64>,
 }
 
@@ -101,7 +101,8 @@ pub struct Totals {
     pub input_tokens: u64,
     /// Cumulative output tokens recorded.
     pub output_tokens: u64,
-    /// Cumulative dollars recorded: the pool's exact count, as the nearest `f64`.
+    /// Cumulative dollars recorded: the pool's exact count, as the nearest `f64` (above nine
+    /// million dollars, within a rounding of it).
     pub cost_usd: f64,
     /// Number of calls counted.
     pub calls: u64,

@@ -10,24 +10,26 @@ fn fill_unchanged(view: View<'_>, scratch: &Scratch<'_>) {
     }
 }
 
-/// Sets other limits, whatever they were or only if they still are those of a tag.
+/// Sets other limits, whatever they were or only if they still are certain ones.
 #[derive(Clone, Copy)]
 pub(crate) struct SetLimits {
     pub(crate) terms: Terms,
-    /// Only over the terms of this tag.
-    pub(crate) over: Option<u64>,
+    /// Only over these limits. The limits and not their tag, which counting an unpriced
+    /// call changes too: that is no reason to ask an operator again.
+    pub(crate) over: Option<Terms>,
 }
 
 impl Operation<AMOUNTS, TERMS> for SetLimits {
     /// The old terms.
     type New = Terms;
-    /// The old terms, or `None` if it was not those of the tag that were in force.
+    /// The old terms, or `None` if other limits were in force.
     type Out = Option<Terms>;
 
     fn decide(self, view: View<'_>) -> Option<Terms> {
+        let now = Terms::read(view);
         match self.over {
-            Some(tag) if tag != view.tag() => None,
-            _ => Some(Terms::read(view)),
+            Some(old) if !old.has_limits_of(now) => None,
+            _ => Some(now),
         }
     }
 

@@ -56,7 +56,9 @@ impl Operation<AMOUNTS, TERMS> for Count {
                 calls,
                 unpriced_calls: unpriced_calls(view).saturating_add(self.unpriced.into()),
             },
-            saturated: clipped_input | clipped_output | clipped_cost | clipped_calls,
+            saturated: clipped_input | clipped_output | clipped_cost | clipped_calls
+                // Both fit, their sum does not: total tokens have no room from here on.
+                | input.checked_add(output).is_none(),
             limits: Cap::ALL.map(|cap| limit(view, cap)),
         })
     }

@@ -1,6 +1,6 @@
 //! A budget guard for LLM calls: one pool of tokens and dollars that thousands of
-//! concurrent calls spend from, that never lets the total pass a cap, never turns away
-//! a call that would have fitted, and never makes one thread wait for another.
+//! concurrent calls spend from. It admits no call that would pass a cap, turns away no call
+//! that would have fitted, and never makes one thread wait for another.
 //!
 //! # After the call
 //!
@@ -62,19 +62,21 @@
 //! - **Exact.** All counts move together, in one step: an accepted call adds all of its
 //!   amounts and learns the totals of exactly that step, a refused one changes nothing.
 //!   Money is counted in thousandths of a micro-dollar ([`MicroUsd`]); nothing drifts.
-//! - **Never past a cap.** `spent + reserved` of every dimension stays within its limit.
-//!   Only what is spent already is counted beyond it ([`BudgetPool::charge`],
-//!   [`Hold::settle`]), and the receipt says so.
+//! - **No admission passes a limit.** A call is admitted only if `spent + reserved` of every
+//!   dimension stays within its limit. Only what is spent already ([`BudgetPool::charge`],
+//!   [`Hold::settle`]) and limits lowered later can leave it beyond; the receipt says so.
 //! - **No false refusal.** A call is refused only if there was a moment during it at which
 //!   the pool was too full for it. A cap refuses only calls that ask for more of its
 //!   dimension.
 //! - **Snapshots that existed.** All numbers of a [`Snapshot`] are of one moment, no older
 //!   than anything that happened before the call, and they never run backwards in one
 //!   thread.
-//! - **Lock-free.** A thread that is suspended anywhere inside a call, for ever, stops no
-//!   other; there is no lock to poison. A refusal and a snapshot write nothing shared.
+//! - **Lock-free**, for up to 8,191 threads. A thread that is suspended anywhere inside a
+//!   call, for ever, stops no other; there is no lock to poison. A refusal and a snapshot
+//!   write nothing shared.
 //! - **Fails closed.** NaN, negative and infinite costs, amounts that overflow and caps that
-//!   make no sense are errors that name the field and the value, and change no total.
+//!   make no sense are errors that name the field and the value, and change no total. What is
+//!   spent already and overflows stops at `u64::MAX`, and the receipt says so.
 //!
 //! How it works is told at the top of the module that does it, `src/register.rs`: the
 //! counts live in slots of atomics, a head names the slot that is current, and one
@@ -90,10 +92,14 @@
 //!
 //! # Limits
 //!
-//! - 8,191 threads at a time can have a place of their own; with more, threads take turns
-//!   where they meet.
+//! - 8,191 threads of the process at a time can have a place of their own, in all pools
+//!   together. The others take turns where they meet, and one of them that is suspended in
+//!   its turn holds up the others without a place.
 //! - Growth, a few times in a pool's life, calls the allocator, which may lock;
-//!   [`Builder::threads`] does it beforehand.
+//!   [`Builder::threads`] does it beforehand. And once in a thread's life, when it first needs
+//!   a place of its own, the runtime registers a destructor for it, which may lock and
+//!   allocate outside Rust's allocator (glibc does).
+//! - A child of `fork` inherits the places of its parent's threads as taken.
 //! - Calling a pool from a signal handler, and sharing one between two copies of this crate
 //!   in a process (a plugin that links its own), are not supported.
 //! - Targets without 64-bit atomics are not supported.
@@ -108,6 +114,8 @@ mod change;
 mod count;
 mod limits;
 mod money;
+#[cfg(feature = "serde")]
+mod named;
 mod pool;
 mod price;
 mod receipt;

@@ -7,6 +7,9 @@ use crate::MicroUsd;
 /// Limits are inclusive. Each bounds what is spent and reserved together, and
 /// refuses a call only if it asks for more of that very dimension.
 ///
+/// Start from [`Limits::none`]: the fields can be read and set, but not written as a
+/// literal, since there may be more of them one day.
+///
 /// With the feature `serde`, unknown fields are refused: a typo must not uncap a
 /// pool.
 ///
@@ -30,14 +33,34 @@ use crate::MicroUsd;
 #[non_exhaustive]
 pub struct Limits {
     /// Tokens in.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::named::input_tokens")
+    )]
     pub input_tokens: Option<u64>,
     /// Tokens out.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::named::output_tokens")
+    )]
     pub output_tokens: Option<u64>,
     /// Tokens in and out together.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::named::total_tokens")
+    )]
     pub total_tokens: Option<u64>,
     /// Cost.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::named::cost")
+    )]
     pub cost: Option<MicroUsd>,
     /// Calls.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, deserialize_with = "crate::named::calls")
+    )]
     pub calls: Option<u64>,
 }
 

@@ -191,7 +191,7 @@ impl fmt::Display for MicroUsd {
 
 impl fmt::Debug for MicroUsd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MicroUsd({self})")
+        write!(f, "MicroUsd(${self})")
     }
 }
 
@@ -496,7 +496,7 @@ mod tests {
             format!("{amount:>7}|{amount:*<7}|{amount:.1}|{amount:2}"),
             "   1.25|1.25***|1.25|1.25"
         );
-        assert_eq!(format!("{amount:?}"), "MicroUsd(1.25)");
+        assert_eq!(format!("{amount:?}"), "MicroUsd($1.25)");
     }
 
     #[test]

@@ -27,8 +27,9 @@ use crate::{
 /// during it at which the pool really had too little room, and a refusal writes
 /// nothing that is shared.
 ///
-/// A fresh pool takes 640 bytes. It grows by 4 KiB for every 16 threads that meet in
-/// it, or find it busy, and keeps that until it is dropped.
+/// A fresh pool takes 640 bytes on x86-64. Once threads meet in it, or after about a
+/// thousand updates, it takes 4 KiB more for every 16 threads that use it, and 4 KiB once
+/// for all threads beyond the 64th. It keeps that until it is dropped.
 ///
 /// See the [crate's page](crate) for the everyday use and for the limits of all this.
 pub struct BudgetPool {
@@ -88,7 +89,7 @@ impl BudgetPool {
         Self::new(Spent::default(), Terms::new(limits), None)
     }
 
-    /// Build a pool with more than limits.
+    /// Start building a pool: limits, an assumed cost, room for threads, a saved state.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -96,8 +97,8 @@ impl BudgetPool {
     /// Record one call's usage: tokens in, tokens out, and dollars. Returns the
     /// updated totals on success.
     ///
-    /// The dollars are taken to the nearest nano-dollar, half away from zero, but
-    /// above zero never to zero. [`try_charge`](Self::try_charge) is the same without
+    /// The dollars are taken to the nearest nano-dollar, half away from zero, but an
+    /// amount above zero never becomes zero. [`try_charge`](Self::try_charge) is the same without
     /// floating point.
     ///
     /// # Errors
@@ -157,7 +158,7 @@ impl BudgetPool {
     fn invalid_cost(&self, cost_usd: f64) -> BudgetExceeded {
         BudgetExceeded {
             cap: Cap::Cost.as_str(),
-            limit: self.caps().max_cost_usd.unwrap_or(f64::INFINITY),
+            limit: self.register.read(state::cost_cap).unwrap_or(f64::INFINITY),
             attempted: cost_usd,
         }
     }
@@ -172,6 +173,20 @@ impl BudgetPool {
     ///
     /// [`Rejected`], with the pool unchanged: it is closed, or limits cost and the
     /// call's is unknown with nothing assumed for it, or a limit leaves too little room.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{BudgetPool, Limits, Usage};
+    ///
+    /// let pool = BudgetPool::with_limits(Limits::none().cost("0.03".parse()?));
+    /// let dime_a_dozen = Usage::tokens(100, 20).cost("0.01".parse()?);
+    /// for calls in 1..=3 {
+    ///     assert_eq!(pool.try_charge(dime_a_dozen)?.calls, calls);
+    /// }
+    /// assert!(pool.try_charge(dime_a_dozen).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn try_charge(&self, usage: Usage) -> Result<Spent, Rejected> {
         match usage.cost {
@@ -198,6 +213,18 @@ impl BudgetPool {
     ///
     /// A cost that is unknown counts as the pool's [assumed cost](Builder::assumed_cost),
     /// if it has one, and as zero otherwise, and the call is counted as unpriced.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{BudgetPool, Limits, Usage};
+    ///
+    /// let pool = BudgetPool::with_limits(Limits::none().cost("1".parse()?));
+    /// let receipt = pool.charge(Usage::tokens(1_000, 500).cost("1.25".parse()?));
+    /// assert_eq!(receipt.over_cap.cost, "0.25".parse()?);
+    /// assert!(pool.try_charge(Usage::tokens(1, 0).cost("0.01".parse()?)).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn charge(&self, usage: Usage) -> Receipt {
         let spend = self.ask(usage).amounts();
         let counted = self.update(Count {
@@ -223,7 +250,18 @@ impl BudgetPool {
     ///
     /// # Errors
     ///
-    /// What `reserve` would say.
+    /// The [`Rejected`] that [`reserve`](Self::reserve) would return now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{BudgetPool, Limits, MicroUsd, Usage};
+    ///
+    /// let pool = BudgetPool::with_limits(Limits::none().input_tokens(100));
+    /// let tokens = |input| Usage::tokens(input, 0).cost(MicroUsd::ZERO);
+    /// assert!(pool.check(tokens(100)).is_ok());
+    /// println!("{}", pool.check(tokens(101)).unwrap_err());
+    /// ```
     pub fn check(&self, usage: Usage) -> Result<(), Rejected> {
         let ask = self.ask(usage);
         self.register.read(|view| {
@@ -274,6 +312,24 @@ impl BudgetPool {
     /// # Errors
     ///
     /// As [`reserve`](Self::reserve).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use token_budget_pool::{BudgetPool, MicroUsd, Usage};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let pool = Arc::new(BudgetPool::unconstrained());
+    /// let usage = Usage::tokens(1_000, 500).cost(MicroUsd::ZERO);
+    /// let mut hold = pool.reserve_owned(usage).unwrap();
+    /// let call = tokio::spawn(async move {
+    ///     hold.sent();
+    ///     hold.settle(usage)
+    /// });
+    /// assert_eq!(call.await.unwrap().spent.calls, 1);
+    /// # }
+    /// ```
     pub fn reserve_owned(self: &Arc<Self>, estimate: Usage) -> Result<OwnedReservation, Rejected> {
         let held = self.hold(estimate)?;
         Ok(Hold::new(Arc::clone(self), held, estimate.cost.is_none()))
@@ -294,11 +350,12 @@ impl BudgetPool {
     /// # Examples
     ///
     /// ```
-    /// use token_budget_pool::{BudgetPool, Limits, Usage};
+    /// use token_budget_pool::{BudgetPool, Limits, Price, Usage};
     ///
     /// let pool = BudgetPool::with_limits(Limits::none().cost("0.01".parse()?));
     /// let prompt = Usage::tokens(1_000, 0).cost("0.003".parse()?);
-    /// let hold = pool.reserve_up_to(prompt, 100..=4_096, "15".parse()?)?;
+    /// let price = Price::per_million("3", "15", "0.3", "3.75")?;
+    /// let hold = pool.reserve_up_to(prompt, 100..=4_096, price.output_per_million())?;
     /// assert_eq!(hold.held().output_tokens, 466); // 0.007 dollars' worth
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -308,13 +365,24 @@ impl BudgetPool {
         output: RangeInclusive<u64>,
         per_million: MicroUsd,
     ) -> Result<Reservation<'_>, Rejected> {
-        let held = self.update(ReserveUpTo {
-            fixed: self.ask(fixed),
-            least: *output.start(),
-            most: *output.end(),
-            per_million,
-        })?;
+        let held = self.hold_up_to(fixed, output, per_million)?;
         Ok(Hold::new(self, held, fixed.cost.is_none()))
+    }
+
+    /// [`reserve_up_to`](Self::reserve_up_to) for a spawned task: the reservation keeps the
+    /// pool alive.
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve_up_to`](Self::reserve_up_to).
+    pub fn reserve_up_to_owned(
+        self: &Arc<Self>,
+        fixed: Usage,
+        output: RangeInclusive<u64>,
+        per_million: MicroUsd,
+    ) -> Result<OwnedReservation, Rejected> {
+        let held = self.hold_up_to(fixed, output, per_million)?;
+        Ok(Hold::new(Arc::clone(self), held, fixed.cost.is_none()))
     }
 
     /// Read current totals: what was spent, all of one moment. Reservations are not in
@@ -324,12 +392,14 @@ impl BudgetPool {
         self.register.read(|view| State::read(view).spent(0)).into()
     }
 
-    /// All that the pool knows, of one moment that existed.
+    /// The whole state of the pool at one moment.
     pub fn snapshot(&self) -> Snapshot {
         self.register.read(state::snapshot)
     }
 
-    /// Read the caps, as they were given.
+    /// Read the caps: the cost cap to the bit as it was given to
+    /// [`with_caps`](Self::with_caps), as long as its limit is not changed. A limit on calls
+    /// is no cap.
     pub fn caps(&self) -> Caps {
         self.register.read(Terms::read).caps()
     }
@@ -344,10 +414,20 @@ impl BudgetPool {
     /// Once this has returned, no call is judged by the old limits; none is ever judged
     /// by a mixture. Limits below what is spent are legal: they change no totals and undo
     /// no reservation, and refuse calls until there is room.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{BudgetPool, Limits};
+    ///
+    /// let pool = BudgetPool::with_limits(Limits::none().calls(100));
+    /// let old = pool.set_limits(Limits::none().calls(50));
+    /// assert_eq!((old.calls, pool.limits().calls), (Some(100), Some(50)));
+    /// ```
     pub fn set_limits(&self, limits: Limits) -> Limits {
         let terms = Terms::new(limits);
         let old = self.update(SetLimits { terms, over: None });
-        // Without a tag to go by, there is always an old one.
+        // With no limits to go by, there are always old ones.
         old.map_or(limits, Terms::limits)
     }
 
@@ -356,7 +436,8 @@ impl BudgetPool {
     ///
     /// `change` runs outside the pool and may use it. It runs again, on the newer limits,
     /// when another change came between: two operators who each add ten dollars add
-    /// twenty.
+    /// twenty. A `change` that itself changes the limits of this pool runs for ever; one
+    /// that panics leaves them as they were.
     ///
     /// # Examples
     ///
@@ -373,12 +454,12 @@ impl BudgetPool {
     /// ```
     pub fn update_limits(&self, mut change: impl FnMut(&mut Limits)) -> Limits {
         loop {
-            let (tag, terms) = self.register.read(|view| (view.tag(), Terms::read(view)));
-            let mut limits = terms.limits();
+            let old = self.register.read(Terms::read);
+            let mut limits = old.limits();
             change(&mut limits);
             let changed = SetLimits {
                 terms: Terms::new(limits),
-                over: Some(tag),
+                over: Some(old),
             };
             if self.update(changed).is_some() {
                 return limits;
@@ -394,13 +475,24 @@ impl BudgetPool {
 
     /// [`reset`](Self::reset), and return what was cleared, in the same step: the
     /// periods add up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{BudgetPool, MicroUsd, Usage};
+    ///
+    /// let pool = BudgetPool::unconstrained();
+    /// pool.charge(Usage::tokens(100, 20).cost(MicroUsd::ZERO));
+    /// let yesterday = pool.take();
+    /// assert_eq!((yesterday.input_tokens, pool.totals().input_tokens), (100, 0));
+    /// ```
     #[must_use = "what was spent is nowhere else any more; `reset` discards it"]
     pub fn take(&self) -> Spent {
         self.update(Clear)
     }
 
-    /// Close the pool, for good: every admission is refused from then on, also of
-    /// nothing, also [`extend`](Hold::extend). What is spent already still
+    /// Close the pool, for good: every admission is refused from then on, even of a
+    /// zero amount, and [`extend`](Hold::extend) too. What is spent already still
     /// counts.
     ///
     /// # Examples
@@ -453,6 +545,20 @@ impl BudgetPool {
             (None, Some(assumed)) => Ask::from(usage.cost(assumed)),
             _ => Ask::from(usage),
         }
+    }
+
+    fn hold_up_to(
+        &self,
+        fixed: Usage,
+        output: RangeInclusive<u64>,
+        per_million: MicroUsd,
+    ) -> Result<Amounts, Rejected> {
+        self.update(ReserveUpTo {
+            fixed: self.ask(fixed),
+            least: *output.start(),
+            most: *output.end(),
+            per_million,
+        })
     }
 
     #[inline]

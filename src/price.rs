@@ -93,6 +93,27 @@ impl Price {
         })
     }
 
+    /// What a million input tokens cost that are in no cache.
+    pub const fn uncached_input_per_million(&self) -> MicroUsd {
+        MicroUsd::from_nanos(self.uncached_input)
+    }
+
+    /// What a million output tokens cost: what
+    /// [`BudgetPool::reserve_up_to`](crate::BudgetPool::reserve_up_to) asks for.
+    pub const fn output_per_million(&self) -> MicroUsd {
+        MicroUsd::from_nanos(self.output)
+    }
+
+    /// What a million input tokens cost that are read from a cache.
+    pub const fn cache_read_per_million(&self) -> MicroUsd {
+        MicroUsd::from_nanos(self.cache_read)
+    }
+
+    /// What a million input tokens cost that are written to a cache.
+    pub const fn cache_write_per_million(&self) -> MicroUsd {
+        MicroUsd::from_nanos(self.cache_write)
+    }
+
     /// What a call of these tokens used, with its cost; `None` if the input tokens or the cost overflow.
     ///
     /// The cost is summed exactly and rounded once, up, to the nano-dollar. The input tokens of the result are

@@ -14,19 +14,21 @@ pub struct Receipt {
     /// All that the pool has counted, this included: the totals of exactly this
     /// step.
     pub spent: Spent,
-    /// By how much this step counted more than the call still held. A
-    /// [`charge`](crate::BudgetPool::charge) held nothing, so this is all of it.
+    /// By how much this step counted more than the call still held. A [`charge`](crate::BudgetPool::charge) held nothing, so this
+    /// is all of it.
     pub overrun: Excess,
     /// By how much more was told in parts than the call came to. It stays counted:
     /// what is spent is never lowered.
     pub told_more: Excess,
     /// By how much the pool's spending is now beyond its limits, as they now are.
     pub over_cap: Excess,
-    /// Whether some count went past `u64::MAX`, and stopped there.
+    /// Whether some count went past `u64::MAX`, and stopped there; or both counts of tokens
+    /// fit, but not their sum.
     pub saturated: bool,
 }
 
-/// How much too much, by dimension.
+/// How much too much, by dimension. In `overrun` and `told_more` the total tokens are the
+/// sum of the other two; in `over_cap` they are measured against their own limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct Excess {

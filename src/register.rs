@@ -17,7 +17,8 @@
 //! An update reads the words of the current slot, writes the new ones into a slot
 //! of its own pair, and swings the head there:
 //!
-//! 1. Hold a pair. Only then load the head.
+//! 1. Hold a pair. Only then load the head. (Without a pair one may look, and be turned away;
+//!    but never CAS from a head that was loaded before the pair was held.)
 //! 2. Decide from the words of the slot that the head names.
 //!    - Nothing to change: load the head again. Unmoved: the words read were one
 //!      state, that is the answer. Moved: start over.
@@ -37,7 +38,8 @@
 //! - A writer needs no such look: its CAS is the look. Two read-modify-writes
 //!   cannot both follow the same value of the head.
 //! - Lock-free: a CAS fails only because another one succeeded. A thread that is
-//!   suspended for ever keeps one pair from being used, which nobody else needs.
+//!   suspended for ever keeps one pair from being used, which nobody else needs as long
+//!   as there are thread numbers.
 //!
 //! # Whose pair
 //!
@@ -46,7 +48,7 @@
 //! installs. Pair 0 lies in the register itself and is **shared**: a quiet register
 //! (there may be one per user, a million of them) has just this pair, claimed for
 //! a call by a flag. Whoever finds the flag taken uses a pair of its own at once;
-//! whoever lost a CAS through the shared pair, or finds the register hot, has one
+//! whoever had to look twice through the shared pair, or finds the register hot, has one
 //! from its next call on. Only with all thread numbers taken does a thread wait
 //! for the flag.
 //!
@@ -59,8 +61,10 @@
 //!
 //! # Cost
 //!
-//! An update through a pair of one's own is a handful of loads, one store a word
-//! that moves, and one CAS. A reader or a refused caller writes nothing at all.
+//! An update through a pair of one's own is a handful of loads, a store for each amount,
+//! and one CAS. A reader writes nothing at all, and neither does a caller that is
+//! refused (but for the flag, where it is refused only after it had claimed the shared pair
+//! because there was room).
 //!
 //! # Sources
 //!
@@ -333,8 +337,8 @@ impl<const A: usize, const T: usize> Register<A, T> {
     }
 
     /// One attempt at an update; `None`, with the reason in `missed` (`Lost` before), if it
-    /// brought no answer. `pair` is held by the caller, since before the call:
-    /// a head loaded earlier could name a slot that its last holder published since.
+    /// brought no answer. `pair` is held by the caller, since before the call: to a head
+    /// loaded earlier, a slot that the pair's last holder published since would look free.
     #[inline(always)]
     fn attempt<O>(
         &self,
@@ -359,7 +363,12 @@ impl<const A: usize, const T: usize> Register<A, T> {
                 return None;
             }
             let out = operation.kept(view);
-            return self.unmoved(head).then_some(out);
+            if self.unmoved(head) {
+                return Some(out);
+            }
+            // Moved while we looked. Most likely it is still to be kept, so as a reader.
+            *missed = Missed::Kept;
+            return None;
         };
         let Some(pair) = pair else {
             *missed = Missed::NoPair;
@@ -380,7 +389,7 @@ impl<const A: usize, const T: usize> Register<A, T> {
             next.0,
             // Release: pairs with the Acquire in `head`. Publishes the slot, and keeps
             // our reads of the old one before whatever its holder stores there next.
-            // Not Acquire: what we read, that load had acquired.
+            // Not Acquire: what we read, the load in `head` had acquired.
             Ordering::Release,
             // Relaxed: what we lost to is loaded again.
             Ordering::Relaxed,
@@ -478,12 +487,12 @@ impl<const A: usize, const T: usize> Register<A, T> {
     where
         O: Operation<A, T>,
     {
-        if let Some(number) = numbers.take() {
-            let pair = self.install_pair(number.get());
-            return self.write_on(number.get(), pair, operation, Missed::NoPair);
-        }
-        // As many threads as there are numbers: the others take turns.
         let _claim = loop {
+            if let Some(number) = numbers.take() {
+                let pair = self.install_pair(number.get());
+                return self.write_on(number.get(), pair, operation, Missed::NoPair);
+            }
+            // As many threads as there are numbers: the others take turns.
             match self.claim_shared() {
                 Some(claim) => break claim,
                 None => yield_now(),
@@ -627,7 +636,7 @@ struct Visit<'a, N: Numbering, const A: usize, const T: usize> {
     register: &'a Register<A, T>,
     numbers: &'a N,
     claim: Option<Claim<'a>>,
-    /// Whether the update lost a CAS.
+    /// Whether the first attempt brought no answer.
     contended: bool,
 }
 
@@ -710,7 +719,7 @@ impl<V> Drop for Installed<V> {
 enum Missed {
     /// Somebody else moved the head first.
     Lost,
-    /// Nothing is to be changed, and the answer to that is yet to be worked out.
+    /// Nothing is to be changed, as it seems, and the answer to that is yet to be worked out.
     Kept,
     /// There was no pair to write to.
     NoPair,

@@ -5,12 +5,16 @@ use std::fmt;
 
 use crate::MicroUsd;
 
-/// Error returned when a `record` call would push past a cap, or tells a cost that
-/// is none.
+/// Error returned when a `record` call would push past a cap, or is given a cost that is
+/// not an amount.
 ///
 /// It names the first cap that would be exceeded, in the order input tokens,
-/// output tokens, total tokens, cost, calls; subsequent caps may also be exceeded.
+/// output tokens, total tokens, cost, calls; subsequent caps may also be exceeded. (Made
+/// from a [`Rejected`], it names the cap that that one names.)
 /// **The pool's totals are not updated** when this error fires.
+///
+/// Its numbers are `f64`s as in version 0.1: counts above 2^53 are rounded. [`Rejected`]
+/// is exact.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BudgetExceeded {
     /// Which cap blew: `"input_tokens"`, `"output_tokens"`, `"total_tokens"`,
@@ -21,7 +25,8 @@ pub struct BudgetExceeded {
     /// can be counted; for an invalid cost without a cap, infinity.
     pub limit: f64,
     /// What the running total (with what is reserved) would have become, in tokens
-    /// or dollars. For an invalid cost, that cost.
+    /// or dollars. For an invalid cost, that cost; infinity also stands for an unknown one
+    /// ([`Rejected::Unpriced`]).
     pub attempted: f64,
 }
 
@@ -30,6 +35,9 @@ impl fmt::Display for BudgetExceeded {
         let invalid = !self.attempted.is_finite() || self.attempted < 0.0;
         match self.cap {
             "closed" => f.write_str("budget pool is closed"),
+            "cost_usd" if self.attempted == f64::INFINITY => f.write_str(
+                "invalid cost `cost_usd`: unknown or infinite, not an amount of dollars",
+            ),
             "cost_usd" if invalid => write!(
                 f,
                 "invalid cost `cost_usd`: {} is not an amount of dollars",
@@ -56,7 +64,7 @@ pub enum Cap {
     OutputTokens,
     /// Tokens in and out together.
     TotalTokens,
-    /// Cost, in nano-dollars where it is a plain number.
+    /// Cost. [`Exceeded`] gives its numbers in nano-dollars.
     Cost,
     /// Calls.
     Calls,
@@ -111,8 +119,8 @@ impl fmt::Display for Cap {
     }
 }
 
-/// Whether waiting could help a call that a cap refused. Later is worse to be
-/// told, and so is what is named where several caps refuse.
+/// Whether waiting could help a call that a cap refused. Ordered from best to worst; where
+/// several caps refuse, the worst is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Reason {
@@ -165,6 +173,27 @@ pub struct Exceeded {
 impl Rejected {
     /// Whether the call was refused only because of what other calls hold, so that
     /// it is worth trying again when some of them have ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use token_budget_pool::{BudgetPool, Rejected, Reservation, Usage};
+    ///
+    /// async fn reserve_soon(pool: &BudgetPool, estimate: Usage) -> Result<Reservation<'_>, Rejected> {
+    ///     for _ in 0..100 {
+    ///         match pool.reserve(estimate) {
+    ///             Err(rejected) if rejected.is_busy() => {
+    ///                 tokio::time::sleep(Duration::from_millis(50)).await;
+    ///             }
+    ///             decided => return decided,
+    ///         }
+    ///     }
+    ///     pool.reserve(estimate)
+    /// }
+    /// # let _ = reserve_soon;
+    /// ```
+    #[must_use]
     pub fn is_busy(&self) -> bool {
         matches!(self, Rejected::Exceeded(exceeded) if exceeded.reason == Reason::Busy)
     }

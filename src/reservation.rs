@@ -10,11 +10,12 @@ use crate::receipt::Excess;
 use crate::state::{Amounts, Ask};
 use crate::{BudgetPool, MicroUsd, Receipt, Rejected, Usage};
 
-/// A [`Hold`] that borrows its pool, from [`BudgetPool::reserve`].
+/// A [`Hold`] that borrows its pool, from [`BudgetPool::reserve`]. Its methods are those of
+/// [`Hold`].
 pub type Reservation<'a> = Hold<&'a BudgetPool>;
 
 /// A [`Hold`] that keeps its pool alive, from [`BudgetPool::reserve_owned`]: `'static` and
-/// `Send`, for spawned tasks.
+/// `Send`, for spawned tasks. Its methods are those of [`Hold`].
 pub type OwnedReservation = Hold<Arc<BudgetPool>>;
 
 /// Room that a call in flight holds in a pool: a [`Reservation`] or an
@@ -29,10 +30,10 @@ pub type OwnedReservation = Hold<Arc<BudgetPool>>;
 /// | [`settle`](Self::settle) | the usage is known | what was used | counted |
 /// | [`settle_at_least`](Self::settle_at_least) | a stream was cut off | what was used or held, the larger | counted |
 /// | [`forfeit`](Self::forfeit), or a drop after [`sent`](Self::sent) or [`settle_so_far`](Self::settle_so_far) | nobody knows | what was held | counted |
-/// | a drop before that | the request never went out | back to the pool | not counted |
+/// | [`refund`](Self::refund), or a drop before `sent` or a part | nothing was billed | back to the pool | not counted, unless it told a part |
 ///
-/// A drop is where an error, a panic and an aborted task end up; it takes no lock,
-/// waits for nothing and allocates nothing that an update would not. A `let _ =`
+/// A drop is where an error, a panic and an aborted task end up; it waits for
+/// nobody, and like any update allocates only where the pool grows. A `let _ =`
 /// drops at once; bind it to a name. A reservation that is leaked
 /// (`mem::forget`) holds its part of the budget for as long as the pool lives.
 ///
@@ -43,12 +44,22 @@ pub type OwnedReservation = Hold<Arc<BudgetPool>>;
 /// unpriced. A part told without a cost leaves the held cost owed: every end but a
 /// settle with a known cost counts it.
 ///
+/// # Once only
+///
+/// ```compile_fail,E0382
+/// # use token_budget_pool::{BudgetPool, Usage};
+/// # let pool = BudgetPool::unconstrained();
+/// let hold = pool.reserve(Usage::default()).unwrap();
+/// hold.settle(Usage::default());
+/// hold.forfeit(); // moved: does not compile
+/// ```
+///
 /// # Across a reset
 ///
 /// What is held stays held over a [`reset`](BudgetPool::reset), and is counted in
 /// the period in which it settles. What was told in parts before stays in the old
 /// one.
-#[must_use = "dropping a reservation at once gives back what it holds"]
+#[must_use = "dropped, it holds nothing any more; bind it to a name (`let _ =` drops it at once)"]
 pub struct Hold<P: Borrow<BudgetPool>> {
     pool: P,
     /// What the pool holds for this call.
@@ -59,6 +70,8 @@ pub struct Hold<P: Borrow<BudgetPool>> {
     estimate_unpriced: bool,
     /// Whether the last part had none.
     told_unpriced: bool,
+    /// Whether there was a part.
+    told_a_part: bool,
     /// Whether the request is out.
     sent: bool,
     /// Whether the pool has taken off what was held.
@@ -75,6 +88,7 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
             told: Amounts::default(),
             estimate_unpriced: unpriced,
             told_unpriced: false,
+            told_a_part: false,
             sent: false,
             ended: false,
         }
@@ -82,6 +96,9 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
 
     /// Marks the request as sent: from here on a drop keeps what is held as spent,
     /// since providers bill calls that were aborted. Touches nothing shared.
+    ///
+    /// If the provider then turns the request away without billing it (too many requests,
+    /// connection refused), end with [`refund`](Self::refund).
     pub fn sent(&mut self) {
         self.sent = true;
     }
@@ -100,7 +117,7 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
     /// Ends the reservation with the usage of the whole call, as providers report
     /// it: counts what was not told in parts yet, and gives back the rest of the
     /// hold. Never fails, and counts also what goes past a limit; the receipt says
-    /// so.
+    /// so. Without a cost, the cost held is counted and the call is unpriced.
     ///
     /// # Examples
     ///
@@ -119,31 +136,38 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
     /// ```
     #[inline]
     pub fn settle(mut self, actual: Usage) -> Receipt {
-        let total = Amounts {
-            input: actual.input_tokens,
-            output: actual.output_tokens,
-            cost: match actual.cost {
-                Some(cost) => cost.as_nanos(),
-                None => self.owed_cost(),
+        let new = self.beyond_told(actual);
+        let told_more = excess(
+            self.told,
+            Amounts {
+                input: actual.input_tokens,
+                output: actual.output_tokens,
+                cost: actual.cost.map_or(self.told.cost, MicroUsd::as_nanos),
             },
-        };
-        self.end(total, actual.cost.is_none())
+        );
+        self.end(new, told_more, actual.cost.is_none())
     }
 
     /// Ends the reservation of a call that was cut off: counts, of each dimension,
     /// the larger of `actual` and what was told and is still held.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{BudgetPool, Usage};
+    ///
+    /// let pool = BudgetPool::unconstrained();
+    /// let mut hold = pool.reserve(Usage::tokens(200, 800).cost("0.02".parse()?))?;
+    /// hold.settle_so_far(Usage::tokens(200, 300)); // cut off here, its cost never told
+    /// let receipt = hold.settle_at_least(Usage::tokens(200, 310));
+    /// assert_eq!(receipt.spent.output_tokens, 800);
+    /// assert_eq!(receipt.spent.cost, "0.02".parse()?);
+    /// assert_eq!(receipt.spent.unpriced_calls, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn settle_at_least(mut self, actual: Usage) -> Receipt {
-        let cost = match actual.cost {
-            Some(cost) => cost.as_nanos(),
-            None => self.owed_cost(),
-        };
-        let total = Amounts {
-            input: actual.input_tokens,
-            output: actual.output_tokens,
-            cost,
-        };
-        let total = total.zip(self.told_and_held(), u64::max);
-        self.end(total, actual.cost.is_none())
+        let new = self.beyond_told(actual).zip(self.held, u64::max);
+        self.end(new, Excess::default(), actual.cost.is_none())
     }
 
     /// Ends the reservation and counts all that it holds as spent, for a call of
@@ -152,43 +176,85 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
         self.end_as_held()
     }
 
+    /// Ends the reservation and gives back what it still holds, for a call that was not
+    /// billed: one that was never made, or that the provider turned away. The call is not
+    /// counted, unless parts of it were told; those stay counted.
+    pub fn refund(mut self) {
+        if !self.told_a_part {
+            return self.release();
+        }
+        let mut new = Amounts::default();
+        if self.told_unpriced {
+            new.cost = self.owed_cost();
+        }
+        self.end(new, Excess::default(), self.told_unpriced);
+    }
+
     /// Counts what a stream has used so far, and takes it off the hold. The reservation
     /// goes on.
     ///
     /// The total is cumulative, as the providers' own reports are: telling the same
     /// total twice moves nothing, telling less than before moves nothing either. A
     /// cost that is not told yet stays held.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{BudgetPool, Limits, MicroUsd, Usage};
+    ///
+    /// let pool = BudgetPool::with_limits(Limits::none().output_tokens(1_000));
+    /// let so_far = |output| Usage::tokens(200, output).cost(MicroUsd::ZERO);
+    /// let mut hold = pool.reserve(so_far(800))?;
+    /// hold.settle_so_far(so_far(100));
+    /// hold.settle_so_far(so_far(350)); // the running total, not what came since
+    /// assert_eq!(pool.totals().output_tokens, 350);
+    /// assert_eq!(hold.held().output_tokens, 450);
+    /// hold.settle(so_far(420));
+    /// assert_eq!(pool.totals().output_tokens, 420);
+    /// # Ok::<(), token_budget_pool::Rejected>(())
+    /// ```
     pub fn settle_so_far(&mut self, total: Usage) -> Receipt {
-        let total_cost = total.cost.map_or(self.told.cost, MicroUsd::as_nanos);
-        let total_amounts = Amounts {
+        let total_so_far = Amounts {
             input: total.input_tokens,
             output: total.output_tokens,
-            cost: total_cost,
+            cost: total.cost.map_or(self.told.cost, MicroUsd::as_nanos),
         };
-        let new = total_amounts.zip(self.told, u64::saturating_sub);
-        let release = new.zip(self.held, u64::min);
-        let receipt = self.count(
-            Count {
-                release,
-                spend: new,
-                ..Count::default()
-            },
-            total_amounts,
-        );
+        let spend = total_so_far.zip(self.told, u64::saturating_sub);
+        let release = spend.zip(self.held, u64::min);
+        let count = Count {
+            release,
+            spend,
+            ..Count::default()
+        };
+        let receipt = self.count(count, excess(self.told, total_so_far));
         self.held = self.held.zip(release, u64::saturating_sub);
-        self.told = self.told.zip(total_amounts, u64::max);
+        self.told = self.told.zip(total_so_far, u64::max);
         self.told_unpriced = total.cost.is_none();
-        self.sent = true;
+        self.told_a_part = true;
         receipt
     }
 
     /// Holds this much more, if it fits. The call does not wait for itself: what it
-    /// holds already is told as part of the request. A cost that is unknown is topped
-    /// up to what the pool assumes.
+    /// holds already counts as part of what is `requested`. With an unknown cost, the hold
+    /// is raised to the pool's assumed cost if it is below it.
     ///
     /// # Errors
     ///
     /// As [`BudgetPool::reserve`]; the reservation stays as it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{BudgetPool, Limits, MicroUsd, Usage};
+    ///
+    /// let pool = BudgetPool::with_limits(Limits::none().output_tokens(1_000));
+    /// let output = |tokens| Usage::tokens(0, tokens).cost(MicroUsd::ZERO);
+    /// let mut hold = pool.reserve(output(600))?;
+    /// hold.extend(output(300))?;
+    /// assert!(hold.extend(output(300)).is_err()); // unchanged
+    /// assert_eq!(hold.held().output_tokens, 900);
+    /// # Ok::<(), token_budget_pool::Rejected>(())
+    /// ```
     pub fn extend(&mut self, more: Usage) -> Result<(), Rejected> {
         let pool = self.pool.borrow();
         let mut ask = Ask {
@@ -198,7 +264,8 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
         };
         if let (None, Some(assumed)) = (more.cost, pool.assumed_cost()) {
             ask.unpriced = false;
-            ask.cost = assumed.saturating_sub(self.told_and_held().cost).into();
+            let (told, held) = (self.told.cost, self.held.cost);
+            ask.cost = assumed.saturating_sub(told).saturating_sub(held).into();
         }
         pool.update(Reserve { ask })?;
         self.held = self.held.zip(ask.amounts(), u64::saturating_add);
@@ -206,31 +273,42 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
         Ok(())
     }
 
+    /// What a call of this usage comes to beyond what was told.
     #[inline]
-    fn told_and_held(&self) -> Amounts {
-        self.told.zip(self.held, u64::saturating_add)
+    fn beyond_told(&self, actual: Usage) -> Amounts {
+        let told = self.told;
+        Amounts {
+            input: actual.input_tokens.saturating_sub(told.input),
+            output: actual.output_tokens.saturating_sub(told.output),
+            cost: match actual.cost {
+                Some(cost) => cost.as_nanos().saturating_sub(told.cost),
+                None => self.owed_cost(),
+            },
+        }
     }
 
-    /// The cost of a call that nobody told.
+    /// The cost beyond what was told of a call whose cost nobody knows: what it still
+    /// holds, or what is missing to the assumed cost.
     #[cold]
     fn owed_cost(&self) -> u64 {
         let assumed = self.pool.borrow().assumed_cost().unwrap_or(0);
-        self.told_and_held().cost.max(assumed)
+        self.held.cost.max(assumed.saturating_sub(self.told.cost))
     }
 
     #[cold]
     fn end_as_held(&mut self) -> Receipt {
         let unpriced = self.estimate_unpriced || self.told_unpriced;
-        let mut total = self.told_and_held();
+        let mut new = self.held;
         if unpriced {
-            total.cost = self.owed_cost();
+            new.cost = self.owed_cost();
         }
-        self.end(total, unpriced)
+        self.end(new, Excess::default(), unpriced)
     }
 
     /// Ends the call as one that was never made.
     #[cold]
-    fn refund(&self) {
+    fn release(&mut self) {
+        self.ended = true;
         self.pool.borrow().update(Count {
             release: self.held,
             ends: true,
@@ -238,29 +316,27 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
         });
     }
 
-    /// Ends the call, which came to `total`.
+    /// Ends the call, which came to `new` beyond what was told.
     #[inline]
-    fn end(&mut self, total: Amounts, unpriced: bool) -> Receipt {
+    fn end(&mut self, new: Amounts, told_more: Excess, unpriced: bool) -> Receipt {
         self.ended = true;
-        self.count(
-            Count {
-                release: self.held,
-                ends: true,
-                spend: total.zip(self.told, u64::saturating_sub),
-                call: true,
-                unpriced,
-            },
-            total,
-        )
+        let count = Count {
+            release: self.held,
+            ends: true,
+            spend: new,
+            call: true,
+            unpriced,
+        };
+        self.count(count, told_more)
     }
 
     #[inline]
-    fn count(&self, count: Count, total: Amounts) -> Receipt {
+    fn count(&self, count: Count, told_more: Excess) -> Receipt {
         let counted = self.pool.borrow().update(count);
         Receipt {
             spent: counted.spent,
             overrun: excess(count.spend, self.held),
-            told_more: excess(self.told, total),
+            told_more,
             over_cap: counted.over_cap,
             saturated: counted.saturated,
         }
@@ -286,10 +362,10 @@ impl<P: Borrow<BudgetPool>> Drop for Hold<P> {
         if self.ended {
             return;
         }
-        if self.sent {
+        if self.sent || self.told_a_part {
             self.end_as_held();
         } else {
-            self.refund();
+            self.release();
         }
     }
 }

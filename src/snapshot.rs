@@ -15,14 +15,22 @@ use crate::{Limits, MicroUsd, Spent, Usage};
 #[non_exhaustive]
 pub struct Snapshot {
     /// What was counted, and for how many calls.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::spent"))]
     pub spent: Spent,
     /// What calls in flight still hold. Its cost is always known.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::reserved"))]
     pub reserved: Usage,
     /// Reservations that have not ended.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::named::calls_in_flight")
+    )]
     pub calls_in_flight: u64,
     /// The limits in force.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::limits"))]
     pub limits: Limits,
     /// Whether the pool was closed.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::closed"))]
     pub closed: bool,
 }
 

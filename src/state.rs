@@ -124,11 +124,16 @@ pub(crate) fn limit(view: View<'_>, cap: Cap) -> u64 {
     view.term(cap as usize)
 }
 
-/// The cap on cost in dollars as it was given, where it limits anything.
+/// Whether a limit is set on cost.
+#[inline(always)]
+fn limits_cost(view: View<'_>) -> bool {
+    view.tag() & IS_SET << (Cap::Cost as u64) != 0
+}
+
+/// The cap on cost in dollars as it was given, where it is a limit.
 #[inline(always)]
 pub(crate) fn cost_cap(view: View<'_>) -> Option<f64> {
-    let limits = limit(view, Cap::Cost) < u64::MAX;
-    limits.then(|| f64::from_bits(view.term(COST_CAP)))
+    limits_cost(view).then(|| f64::from_bits(view.term(COST_CAP)))
 }
 
 #[inline(always)]
@@ -194,13 +199,23 @@ impl Terms {
         self
     }
 
-    /// With the limits of `other`: what was counted and whether it is closed stays.
+    /// With the limits of `other`: what was counted and whether it is closed stays, and
+    /// so does the cost cap as it was given, where it is the same limit.
     pub(crate) fn with_limits_of(self, other: Terms) -> Self {
-        Self {
+        let new = Self {
             unpriced: self.unpriced,
             marks: other.marks & !CLOSED | self.marks & CLOSED,
             ..other
+        };
+        if self.limits().cost == other.limits().cost {
+            new.with_cost_cap(self.caps().max_cost_usd)
+        } else {
+            new
         }
+    }
+
+    pub(crate) fn has_limits_of(self, other: Terms) -> bool {
+        self.limits() == other.limits()
     }
 
     pub(crate) fn with_unpriced(self, unpriced: u64) -> Self {
@@ -276,121 +291,120 @@ pub(crate) struct Ask {
     pub(crate) own: Amounts,
 }
 
-/// One dimension of an ask.
-#[derive(Clone, Copy)]
-pub(crate) struct Line {
-    pub(crate) limit: u128,
-    spent: u128,
-    held: u128,
-    pub(crate) asked: u128,
-    /// Of what is held, the call's own.
-    own: u128,
+/// The words of what is taken of a dimension: spent, then held.
+#[inline(always)]
+fn words(cap: Cap) -> (&'static [usize], &'static [usize]) {
+    match cap {
+        Cap::InputTokens => (&[SPENT_INPUT], &[HELD_INPUT]),
+        Cap::OutputTokens => (&[SPENT_OUTPUT], &[HELD_OUTPUT]),
+        Cap::TotalTokens => (&[SPENT_INPUT, SPENT_OUTPUT], &[HELD_INPUT, HELD_OUTPUT]),
+        Cap::Cost => (&[SPENT_COST], &[HELD_COST]),
+        Cap::Calls => (&[CALLS], &[HELD_CALLS]),
+    }
 }
 
-impl Line {
-    /// A limit refuses only who asks for more of its dimension.
-    #[inline(always)]
-    pub(crate) fn refuses(&self) -> bool {
-        self.asked > 0 && self.sum() > self.limit
-    }
+/// What is left of a dimension; `None` if more than its limit is taken.
+#[inline(always)]
+pub(crate) fn room(view: View<'_>, cap: Cap) -> Option<u64> {
+    let less = |room: u64, &word: &usize| room.checked_sub(view.amount(word));
+    let (spent, held) = words(cap);
+    let room = spent.iter().try_fold(limit(view, cap), less)?;
+    held.iter().try_fold(room, less)
+}
 
-    /// What there would be of it.
-    #[inline(always)]
-    pub(crate) fn sum(&self) -> u128 {
-        self.taken() + self.asked
-    }
+/// What is taken of a dimension, spent or held.
+#[inline(always)]
+pub(crate) fn taken(view: View<'_>, cap: Cap) -> u128 {
+    let (spent, held) = words(cap);
+    let words = spent.iter().chain(held);
+    words.map(|&word| u128::from(view.amount(word))).sum()
+}
 
-    /// What others have of it already, spent or held.
-    #[inline(always)]
-    pub(crate) fn taken(&self) -> u128 {
-        self.spent + self.held
-    }
-
-    fn rejection(&self, cap: Cap) -> Exceeded {
-        let requested = self.own + self.asked;
-        let reason = if requested > self.limit {
-            Reason::NeverFits
-        } else if self.spent + requested > self.limit {
-            Reason::Exhausted
-        } else {
-            Reason::Busy
-        };
-        Exceeded {
-            cap,
-            limit: self.limit as u64,
-            spent: self.spent,
-            reserved: self.held.saturating_sub(self.own),
-            requested,
-            reason,
-        }
+/// A limit that refused, and the numbers that it went by.
+fn exceeded(view: View<'_>, cap: Cap, asked: u128, own: u128) -> Exceeded {
+    let sum = |words: &[usize]| {
+        words
+            .iter()
+            .map(|&word| u128::from(view.amount(word)))
+            .sum()
+    };
+    let (spent, held) = words(cap);
+    let (limit, spent, held): (_, u128, u128) = (limit(view, cap), sum(spent), sum(held));
+    let requested = own + asked;
+    let reason = if requested > limit.into() {
+        Reason::NeverFits
+    } else if spent + requested > limit.into() {
+        Reason::Exhausted
+    } else {
+        Reason::Busy
+    };
+    Exceeded {
+        cap,
+        limit,
+        spent,
+        reserved: held.saturating_sub(own),
+        requested,
+        reason,
     }
 }
 
 impl Ask {
-    /// The most of a dimension that is asked for at once: sums of a few of these
-    /// stay within `u128`, and no count can hold it.
+    /// Stands for any amount that no count can hold. Asks stay far below `u128::MAX`, so that
+    /// sums of them fit: the most is 2^64 output tokens at 2^64 a million, near 2^108.
     pub(crate) const TOO_MUCH: u128 = 1 << 65;
 
-    /// Reads the words that it needs, and reads them again for the next line: a load
-    /// costs less than keeping what it brought.
     #[inline(always)]
-    pub(crate) fn line(self, view: View<'_>, cap: Cap) -> Line {
-        let wide = u128::from;
-        let word = |index| u128::from(view.amount(index));
-        let own = self.own;
-        let (spent, held, asked, own) = match cap {
-            Cap::InputTokens => (
-                word(SPENT_INPUT),
-                word(HELD_INPUT),
-                self.input,
-                wide(own.input),
-            ),
-            Cap::OutputTokens => (
-                word(SPENT_OUTPUT),
-                word(HELD_OUTPUT),
-                self.output,
-                wide(own.output),
-            ),
-            Cap::TotalTokens => (
-                word(SPENT_INPUT) + word(SPENT_OUTPUT),
-                word(HELD_INPUT) + word(HELD_OUTPUT),
-                self.input + self.output,
-                wide(own.input) + wide(own.output),
-            ),
-            Cap::Cost => (word(SPENT_COST), word(HELD_COST), self.cost, wide(own.cost)),
-            Cap::Calls => (word(CALLS), word(HELD_CALLS), wide(self.calls), 0),
-        };
-        Line {
-            limit: wide(limit(view, cap)),
-            spent,
-            held,
-            asked,
-            own,
+    pub(crate) fn of(self, cap: Cap) -> u128 {
+        match cap {
+            Cap::InputTokens => self.input,
+            Cap::OutputTokens => self.output,
+            Cap::TotalTokens => self.input + self.output,
+            Cap::Cost => self.cost,
+            Cap::Calls => self.calls.into(),
         }
+    }
+
+    /// What the call has of it already.
+    fn own(self, cap: Cap) -> u128 {
+        let Amounts {
+            input,
+            output,
+            cost,
+        } = self.own;
+        match cap {
+            Cap::InputTokens => input.into(),
+            Cap::OutputTokens => output.into(),
+            Cap::TotalTokens => u128::from(input) + u128::from(output),
+            Cap::Cost => cost.into(),
+            Cap::Calls => 0,
+        }
+    }
+
+    /// Whether a limit leaves too little room. It refuses only who asks for more of its
+    /// dimension.
+    #[inline(always)]
+    pub(crate) fn is_refused_by(self, cap: Cap, view: View<'_>) -> bool {
+        let asked = self.of(cap);
+        asked > 0 && room(view, cap).map_or(true, |room| asked > room.into())
     }
 
     /// Whether it is refused because its cost is unknown.
     #[inline(always)]
     fn is_unpriced(self, view: View<'_>) -> bool {
-        self.unpriced && limit(view, Cap::Cost) < u64::MAX
+        self.unpriced && limits_cost(view)
     }
 
     /// Whether there is room for all of it.
     #[inline(always)]
     pub(crate) fn fits(self, view: View<'_>) -> bool {
-        let line = |cap| self.line(view, cap);
-        let (input, output) = (line(Cap::InputTokens), line(Cap::OutputTokens));
-        // The line of total tokens, from sums that are there already.
-        let total = input.sum() + output.sum();
-        let total_refuses =
-            self.input + self.output > 0 && total > u128::from(limit(view, Cap::TotalTokens));
+        let refuses = |cap| self.is_refused_by(cap, view);
         !(is_closed(view)
             || self.is_unpriced(view)
-            || input.refuses()
-            || output.refuses()
-            || total_refuses
-            || line(Cap::Cost).refuses()
-            || line(Cap::Calls).refuses())
+            || refuses(Cap::InputTokens)
+            || refuses(Cap::OutputTokens)
+            || refuses(Cap::TotalTokens)
+            || refuses(Cap::Cost)
+            || refuses(Cap::Calls))
     }
 
     /// Why it does not fit: of the limits that refuse, the first with the worst reason.
@@ -406,9 +420,8 @@ impl Ask {
         }
         let mut named: Option<Exceeded> = None;
         for cap in Cap::ALL {
-            let line = self.line(view, cap);
-            if line.refuses() {
-                let next = line.rejection(cap);
+            if self.is_refused_by(cap, view) {
+                let next = exceeded(view, cap, self.of(cap), self.own(cap));
                 match named {
                     Some(named) if named.reason >= next.reason => {}
                     _ => named = Some(next),

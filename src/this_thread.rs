@@ -9,20 +9,23 @@ use crate::thread_number::{Number, Numbering, Numbers, NUMBERS};
 static PROCESS: Numbers = Numbers::new([const { AtomicU64::new(0) }; (NUMBERS + 1) / 64], NUMBERS);
 
 thread_local! {
-    // Apart from `RETURN`, so that the hot path reads a plain cell: no lazy
-    // initialisation, no destructor, readable for as long as the thread runs.
+    // Apart from `HOME`, so that the hot path reads a plain cell: where the target has
+    // thread-locals of its own, without initialisation and without a destructor.
     static KEPT: Cell<usize> = const { Cell::new(0) };
-    static RETURN: Return = const { Return };
+    static HOME: Home = const { Home(Cell::new(0)) };
 }
 
-/// Its destructor gives this thread's number back.
-struct Return;
+/// This thread's number, 0 if none; the destructor gives it back.
+///
+/// It does not go by `KEPT`, which on some targets is gone by then.
+struct Home(Cell<usize>);
 
-impl Drop for Return {
+impl Drop for Home {
     fn drop(&mut self) {
-        // Cleared first: destructors of other thread-locals may still record, and
-        // have to find that this number is no longer theirs.
-        let number = KEPT.replace(0);
+        // Cleared first: destructors of other thread-locals may still record, and have to
+        // find that this number is no longer theirs. An error is the same to them.
+        let _ = KEPT.try_with(|kept| kept.set(0));
+        let number = self.0.get();
         if number != 0 {
             PROCESS.give(number);
         }
@@ -35,22 +38,25 @@ pub(crate) struct ThisThread;
 impl Numbering for ThisThread {
     #[inline]
     fn kept(&self) -> usize {
-        KEPT.get()
+        KEPT.try_with(Cell::get).unwrap_or(0)
     }
 
     #[cold]
     fn take(&self) -> Option<Number<'_>> {
-        let kept = KEPT.get();
-        if kept != 0 {
-            return Some(Number::kept(kept));
-        }
-        let number = PROCESS.take()?;
-        // The first touch of `RETURN` registers its destructor. Where that has run
-        // already, this thread is being torn down and nobody would give the number
-        // back later: so it is lent for this call alone.
-        match RETURN.try_with(|_| KEPT.set(number)) {
-            Ok(()) => Some(Number::kept(number)),
-            Err(_) => Some(Number::lent(number, &PROCESS)),
+        // The first touch of `HOME` registers its destructor, before there is a number that
+        // it must give back.
+        let kept = HOME.try_with(|home| {
+            if home.0.get() == 0 {
+                home.0.set(PROCESS.take()?);
+            }
+            let _ = KEPT.try_with(|kept| kept.set(home.0.get()));
+            Some(Number::kept(home.0.get()))
+        });
+        match kept {
+            Ok(number) => number,
+            // This thread is being torn down, and nobody would give a number back later: so
+            // it is lent for this call alone.
+            Err(_) => PROCESS.take().map(|number| Number::lent(number, &PROCESS)),
         }
     }
 }

@@ -35,12 +35,12 @@ impl Numbers {
         Self { words, limit }
     }
 
-    /// The lowest free number, which from now on is the caller's; `None` when
-    /// all are taken.
+    /// The lowest number found free, which from now on is the caller's; `None` if none
+    /// was, each at the moment it was looked at.
     pub(crate) fn take(&self) -> Option<usize> {
         for (index, word) in self.words.iter().enumerate() {
             let reserved = u64::from(index == 0);
-            // Relaxed: a guess, which the exchange below checks.
+            // Relaxed: a guess. Where it says free, the exchange below checks it.
             let mut taken = word.load(Ordering::Relaxed);
             loop {
                 let bit = (taken | reserved).trailing_ones();

@@ -27,16 +27,21 @@ use crate::MicroUsd;
 #[non_exhaustive]
 pub struct Usage {
     /// Tokens in, of every kind: uncached, read from a cache, written to one.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::named::input_tokens")
+    )]
     pub input_tokens: u64,
     /// Tokens out.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::named::output_tokens")
+    )]
     pub output_tokens: u64,
     /// What the tokens cost. `None` is unknown, which is not free: a pool that limits cost does not admit it,
     /// unless it was built with an [assumed cost](crate::Builder::assumed_cost).
     // Without a function of its own, serde would take an absent cost for a null one.
-    #[cfg_attr(
-        feature = "serde",
-        serde(deserialize_with = "serde::Deserialize::deserialize")
-    )]
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::cost"))]
     pub cost: Option<MicroUsd>,
 }
 
@@ -90,14 +95,28 @@ impl Default for Usage {
 #[non_exhaustive]
 pub struct Spent {
     /// Tokens in, of every kind.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::named::input_tokens")
+    )]
     pub input_tokens: u64,
     /// Tokens out.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::named::output_tokens")
+    )]
     pub output_tokens: u64,
     /// The known costs together. As long as there are unpriced calls, the true cost is more than this, or equal.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::cost"))]
     pub cost: MicroUsd,
     /// Calls counted, the unpriced ones included.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::calls"))]
     pub calls: u64,
     /// Calls whose cost was unknown.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::named::unpriced_calls")
+    )]
     pub unpriced_calls: u64,
 }
 

@@ -1,0 +1,349 @@
+//! Amounts, limits and snapshots written down and read back: what comes back is what was
+//! written, a process that restarts goes on counting, and a file that somebody got wrong
+//! is refused with the field and the value that are wrong, never read as something else.
+
+#![cfg(feature = "serde")]
+
+use std::fmt::Debug;
+
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use serde_json::{json, Value};
+use token_budget_pool::{BudgetPool, Limits, MicroUsd, Restore, Snapshot, Spent, Usage};
+
+fn nanos(nanos: u64) -> MicroUsd {
+    MicroUsd::from_nanos(nanos)
+}
+
+fn usage(input: u64, output: u64, cost: u64) -> Usage {
+    Usage::tokens(input, output).cost(nanos(cost))
+}
+
+/// Written as `json`, and read back the same, also by way of text.
+fn is_written_as<T>(value: T, json: Value)
+where
+    T: Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    assert_eq!(serde_json::to_value(&value).unwrap(), json);
+    let text = serde_json::to_string(&value).unwrap();
+    assert_eq!(serde_json::from_str::<T>(&text).unwrap(), value);
+    assert_eq!(serde_json::from_value::<T>(json).unwrap(), value);
+}
+
+fn refusal<T: DeserializeOwned + Debug>(json: &Value) -> String {
+    // By way of text, as from a file.
+    let text = json.to_string();
+    serde_json::from_str::<T>(&text).unwrap_err().to_string()
+}
+
+/// That `json` is refused as a `T`, by a message in which all of `parts` are.
+#[track_caller]
+fn is_refused<T: DeserializeOwned + Debug>(json: &Value, parts: &[&str]) {
+    let message = refusal::<T>(json);
+    for part in parts {
+        assert!(message.contains(part), "{part} is not in: {message}");
+    }
+}
+
+#[test]
+fn an_amount_is_a_decimal_string_to_the_last_digit() {
+    for (amount, text) in [
+        (0, "0"),
+        (1, "0.000000001"),
+        (50_000_000, "0.05"),
+        (1_781_802_538_500, "1781.8025385"),
+        (u64::MAX, "18446744073.709551615"),
+    ] {
+        is_written_as(nanos(amount), json!(text));
+    }
+    // As a person may have written it.
+    assert_eq!(
+        serde_json::from_value::<MicroUsd>(json!("$0.50")).unwrap(),
+        nanos(500_000_000)
+    );
+}
+
+#[test]
+fn an_amount_that_is_a_number_is_refused() {
+    for (json, value) in [
+        (json!(1), "1"),
+        (json!(0.1), "0.1"),
+        (json!(-1), "-1"),
+        (json!(null), "null"),
+        (json!(true), "true"),
+    ] {
+        is_refused::<MicroUsd>(&json, &[value, "string"]);
+    }
+}
+
+#[test]
+fn an_amount_that_is_no_amount_is_refused_with_its_text() {
+    for text in [
+        "-1",
+        "1e3",
+        "0.0000000001",
+        "18446744073.709551616",
+        "",
+        "1,000",
+        "NaN",
+        " 1",
+    ] {
+        is_refused::<MicroUsd>(&json!(text), &[&format!("\"{text}\"")]);
+    }
+}
+
+#[test]
+fn a_usage_comes_back_with_its_cost_known_or_unknown() {
+    is_written_as(
+        usage(1, u64::MAX, 30_000_000),
+        json!({"input_tokens": 1, "output_tokens": u64::MAX, "cost": "0.03"}),
+    );
+    is_written_as(
+        Usage::tokens(0, 2),
+        json!({"input_tokens": 0, "output_tokens": 2, "cost": null}),
+    );
+}
+
+#[test]
+fn a_usage_without_a_cost_field_is_an_error_and_not_of_unknown_cost() {
+    is_refused::<Usage>(
+        &json!({"input_tokens": 1, "output_tokens": 2}),
+        &["missing field", "cost"],
+    );
+}
+
+#[test]
+fn limits_come_back_and_those_left_out_are_none() {
+    is_written_as(
+        Limits::none(),
+        json!({
+            "input_tokens": null, "output_tokens": null, "total_tokens": null,
+            "cost": null, "calls": null,
+        }),
+    );
+    let limits = Limits::none()
+        .input_tokens(1)
+        .output_tokens(0)
+        .total_tokens(u64::MAX)
+        .cost(MicroUsd::MAX)
+        .calls(4);
+    is_written_as(
+        limits,
+        json!({
+            "input_tokens": 1, "output_tokens": 0, "total_tokens": u64::MAX,
+            "cost": "18446744073.709551615", "calls": 4,
+        }),
+    );
+    let some = serde_json::from_value::<Limits>(json!({"cost": "25"})).unwrap();
+    assert_eq!(some, Limits::none().cost(nanos(25_000_000_000)));
+}
+
+#[test]
+fn a_typo_does_not_uncap_a_pool() {
+    for typo in ["max_cost", "Cost", "cost_usd", "input_token", "total"] {
+        let mut json = json!({"calls": 10});
+        json[typo] = json!("25");
+        is_refused::<Limits>(&json, &["unknown field", typo]);
+    }
+}
+
+/// A pool with something in every field of its snapshot.
+fn pool() -> BudgetPool {
+    let limits = Limits::none().input_tokens(1_000).cost(nanos(500));
+    let pool = BudgetPool::with_limits(limits);
+    pool.charge(usage(10, 20, 30));
+    pool.charge(Usage::tokens(1, 2));
+    pool
+}
+
+#[test]
+fn a_snapshot_comes_back_whole() {
+    let pool = pool();
+    let _hold = pool.reserve(usage(100, 200, 300)).unwrap();
+    pool.close();
+    is_written_as(
+        pool.snapshot(),
+        json!({
+            "spent": {
+                "input_tokens": 11, "output_tokens": 22, "cost": "0.00000003",
+                "calls": 2, "unpriced_calls": 1,
+            },
+            "reserved": {"input_tokens": 100, "output_tokens": 200, "cost": "0.0000003"},
+            "calls_in_flight": 1,
+            "limits": {
+                "input_tokens": 1_000, "output_tokens": null, "total_tokens": null,
+                "cost": "0.0000005", "calls": null,
+            },
+            "closed": true,
+        }),
+    );
+}
+
+#[test]
+fn a_spent_comes_back_whole() {
+    let pool = pool();
+    is_written_as(
+        pool.take(),
+        json!({
+            "input_tokens": 11, "output_tokens": 22, "cost": "0.00000003",
+            "calls": 2, "unpriced_calls": 1,
+        }),
+    );
+    is_written_as(
+        Spent::default(),
+        json!({
+            "input_tokens": 0, "output_tokens": 0, "cost": "0",
+            "calls": 0, "unpriced_calls": 0,
+        }),
+    );
+}
+
+/// Every place in a snapshot at which there is a number of something.
+const COUNTS: [&str; 9] = [
+    "/spent/input_tokens",
+    "/spent/output_tokens",
+    "/spent/calls",
+    "/spent/unpriced_calls",
+    "/reserved/input_tokens",
+    "/reserved/output_tokens",
+    "/calls_in_flight",
+    "/limits/input_tokens",
+    "/limits/calls",
+];
+
+fn snapshot_with(place: &str, value: Value) -> Value {
+    let mut json = serde_json::to_value(pool().snapshot()).unwrap();
+    *json.pointer_mut(place).expect("a field") = value;
+    json
+}
+
+#[test]
+fn a_snapshot_with_a_count_that_is_none_is_refused_with_its_field_and_value() {
+    for place in COUNTS {
+        let field = place.rsplit('/').next().unwrap();
+        for (wrong, value) in [
+            (json!(-5), "-5"),
+            (json!(1.5), "1.5"),
+            (json!("12"), "\"12\""),
+            (json!(1e30), "e+30"),
+        ] {
+            let json = snapshot_with(place, wrong);
+            is_refused::<Snapshot>(&json, &[field, value]);
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_with_a_cost_that_is_none_is_refused_with_its_field_and_value() {
+    for place in ["/spent/cost", "/reserved/cost", "/limits/cost"] {
+        for (wrong, value) in [
+            (json!("-0.05"), "-0.05"),
+            (json!("0.0000000001"), "0.0000000001"),
+            (json!(0.05), "0.05"),
+            (json!(-3), "-3"),
+        ] {
+            let json = snapshot_with(place, wrong);
+            is_refused::<Snapshot>(&json, &["cost", value]);
+        }
+    }
+    // What was spent is always known.
+    is_refused::<Snapshot>(
+        &snapshot_with("/spent/cost", Value::Null),
+        &["cost", "null"],
+    );
+}
+
+#[test]
+fn a_snapshot_with_a_field_missing_is_refused_with_its_name() {
+    let places = COUNTS.into_iter().filter(|place| !place.contains("limits"));
+    let others = [
+        "/spent",
+        "/spent/cost",
+        "/reserved/cost",
+        "/limits",
+        "/closed",
+    ];
+    for place in places.chain(others) {
+        let (parent, field) = place.rsplit_once('/').unwrap();
+        let mut json = serde_json::to_value(pool().snapshot()).unwrap();
+        let parent = json.pointer_mut(parent).expect("an object");
+        parent.as_object_mut().unwrap().remove(field).unwrap();
+        is_refused::<Snapshot>(&json, &["missing field", &format!("`{field}`")]);
+    }
+}
+
+#[test]
+fn a_snapshot_with_a_field_too_many_is_refused_with_its_name() {
+    for parent in ["", "/spent", "/reserved", "/limits"] {
+        let mut json = serde_json::to_value(pool().snapshot()).unwrap();
+        json.pointer_mut(parent).expect("an object")["epoch"] = json!(1);
+        is_refused::<Snapshot>(&json, &["unknown field", "epoch"]);
+    }
+}
+
+/// A process that ended with a call in flight, as the next one finds it.
+fn written_down() -> Snapshot {
+    let pool = pool();
+    let mut hold = pool.reserve(usage(100, 200, 300)).unwrap();
+    hold.sent();
+    let text = serde_json::to_string(&pool.snapshot()).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn a_restarted_process_goes_on_counting_with_what_was_reserved_as_spent() {
+    let limits = Limits::none().input_tokens(111);
+    let pool = BudgetPool::builder()
+        .limits(limits)
+        .restore(&written_down(), Restore::ReservedAsSpent)
+        .build();
+    let snapshot = pool.snapshot();
+    let json = json!({
+        "spent": {
+            "input_tokens": 111, "output_tokens": 222, "cost": "0.00000033",
+            "calls": 3, "unpriced_calls": 1,
+        },
+        "reserved": {"input_tokens": 0, "output_tokens": 0, "cost": "0"},
+        "calls_in_flight": 0,
+        "limits": {
+            "input_tokens": 111, "output_tokens": null, "total_tokens": null,
+            "cost": null, "calls": null,
+        },
+        "closed": false,
+    });
+    is_written_as(snapshot, json);
+    // The limits are the builder's, and full.
+    assert!(pool.record(1, 0, 0.0).is_err());
+    assert_eq!(pool.record(0, 8, 0.0).unwrap().calls, 4);
+}
+
+#[test]
+fn a_restarted_process_drops_what_was_reserved_if_told_to() {
+    let limits = Limits::none().input_tokens(5);
+    let pool = BudgetPool::builder()
+        .limits(limits)
+        .restore(&written_down(), Restore::WithoutReserved)
+        .build();
+    let spent = pool.snapshot().spent;
+    assert_eq!((spent.input_tokens, spent.output_tokens), (11, 22));
+    assert_eq!((spent.cost, spent.calls), (nanos(30), 2));
+    assert_eq!(spent.unpriced_calls, 1);
+    assert_eq!(pool.snapshot().reserved, Usage::default());
+    // More than the limit: debt.
+    let refused = pool.try_charge(usage(1, 0, 0)).unwrap_err();
+    assert!(!refused.is_busy());
+    assert!(pool.try_charge(usage(0, 1, 0)).is_ok());
+}
+
+#[test]
+fn what_was_reserved_at_an_unknown_cost_counts_as_unpriced_calls() {
+    let json = snapshot_with("/reserved/cost", Value::Null);
+    let mut snapshot: Snapshot = serde_json::from_value(json).unwrap();
+    snapshot.calls_in_flight = 4;
+    let pool = BudgetPool::builder()
+        .restore(&snapshot, Restore::ReservedAsSpent)
+        .build();
+    let spent = pool.snapshot().spent;
+    assert_eq!((spent.calls, spent.unpriced_calls), (6, 5));
+    assert_eq!(spent.cost, nanos(30));
+}
