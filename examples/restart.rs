@@ -1,0 +1,60 @@
+//! A budget that outlives its process: the pool's state is saved to a file and the next run
+//! goes on counting from there.
+//!
+//! ```sh
+//! cargo run --example restart --features serde -- /tmp/budget.json
+//! cargo run --example restart --features serde -- /tmp/budget.json
+//! ```
+
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+use std::{env, fs, io};
+
+use token_budget_pool::{BudgetPool, Limits, Restore, Snapshot, Usage};
+
+/// The pool as it was saved, or a new one if it never was. A file that is there and cannot be
+/// read is an error that names it, never a budget of its own.
+fn restore(file: &Path) -> Result<BudgetPool, Box<dyn Error>> {
+    let limits = Limits::none().cost("0.05".parse()?);
+    let builder = BudgetPool::builder().limits(limits);
+    let text = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(builder.build()),
+        Err(error) => return Err(format!("{}: {error}", file.display()).into()),
+    };
+    let saved: Snapshot =
+        serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+    // Calls in flight when it was saved may have been billed.
+    Ok(builder.restore(&saved, Restore::ReservedAsSpent).build())
+}
+
+/// Saved beside the file and moved over it, so that a crash leaves the old one whole.
+fn save(pool: &BudgetPool, file: &Path) -> Result<(), Box<dyn Error>> {
+    let new = file.with_extension("new");
+    fs::write(&new, serde_json::to_string_pretty(&pool.snapshot())?)?;
+    Ok(fs::rename(&new, file)?)
+}
+
+fn run(file: &Path) -> Result<(), Box<dyn Error>> {
+    let pool = restore(file)?;
+    match pool.try_charge(Usage::tokens(1_000, 500).cost("0.0105".parse()?)) {
+        Ok(spent) => println!("call {}: ${} spent of $0.05", spent.calls, spent.cost),
+        Err(rejected) => println!("{rejected}"),
+    }
+    save(&pool, file)
+}
+
+fn main() -> ExitCode {
+    let Some(file) = env::args_os().nth(1) else {
+        eprintln!("error: which file to save the budget in?");
+        return ExitCode::from(2);
+    };
+    match run(Path::new(&file)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
