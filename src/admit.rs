@@ -115,7 +115,8 @@ impl Operation<AMOUNTS, TERMS> for Record {
 impl Record {
     #[inline]
     fn exceeded(self, view: View<'_>, cap: Cap) -> BudgetExceeded {
-        let (taken, asked) = (taken(view, cap), self.ask.of(cap));
+        let (spent, held) = taken(view, cap);
+        let (taken, asked) = (spent + held, self.ask.of(cap));
         BudgetExceeded {
             cap: cap.as_str(),
             limit: match (cap, cost_cap(view)) {

@@ -291,45 +291,45 @@ pub(crate) struct Ask {
     pub(crate) own: Amounts,
 }
 
-/// The words of what is taken of a dimension: spent, then held.
+/// What is left of a dimension; `None` if more than its limit is taken.
+// Spelled out, here and below: loops over the words of a dimension stay loops.
 #[inline(always)]
-fn words(cap: Cap) -> (&'static [usize], &'static [usize]) {
+pub(crate) fn room(view: View<'_>, cap: Cap) -> Option<u64> {
+    let left = |spent, held| {
+        let room = limit(view, cap).checked_sub(view.amount(spent))?;
+        room.checked_sub(view.amount(held))
+    };
     match cap {
-        Cap::InputTokens => (&[SPENT_INPUT], &[HELD_INPUT]),
-        Cap::OutputTokens => (&[SPENT_OUTPUT], &[HELD_OUTPUT]),
-        Cap::TotalTokens => (&[SPENT_INPUT, SPENT_OUTPUT], &[HELD_INPUT, HELD_OUTPUT]),
-        Cap::Cost => (&[SPENT_COST], &[HELD_COST]),
-        Cap::Calls => (&[CALLS], &[HELD_CALLS]),
+        Cap::InputTokens => left(SPENT_INPUT, HELD_INPUT),
+        Cap::OutputTokens => left(SPENT_OUTPUT, HELD_OUTPUT),
+        Cap::TotalTokens => left(SPENT_INPUT, HELD_INPUT)?
+            .checked_sub(view.amount(SPENT_OUTPUT))?
+            .checked_sub(view.amount(HELD_OUTPUT)),
+        Cap::Cost => left(SPENT_COST, HELD_COST),
+        Cap::Calls => left(CALLS, HELD_CALLS),
     }
 }
 
-/// What is left of a dimension; `None` if more than its limit is taken.
+/// What is taken of a dimension: spent, and held.
 #[inline(always)]
-pub(crate) fn room(view: View<'_>, cap: Cap) -> Option<u64> {
-    let less = |room: u64, &word: &usize| room.checked_sub(view.amount(word));
-    let (spent, held) = words(cap);
-    let room = spent.iter().try_fold(limit(view, cap), less)?;
-    held.iter().try_fold(room, less)
-}
-
-/// What is taken of a dimension, spent or held.
-#[inline(always)]
-pub(crate) fn taken(view: View<'_>, cap: Cap) -> u128 {
-    let (spent, held) = words(cap);
-    let words = spent.iter().chain(held);
-    words.map(|&word| u128::from(view.amount(word))).sum()
+pub(crate) fn taken(view: View<'_>, cap: Cap) -> (u128, u128) {
+    let word = |index| u128::from(view.amount(index));
+    match cap {
+        Cap::InputTokens => (word(SPENT_INPUT), word(HELD_INPUT)),
+        Cap::OutputTokens => (word(SPENT_OUTPUT), word(HELD_OUTPUT)),
+        Cap::TotalTokens => (
+            word(SPENT_INPUT) + word(SPENT_OUTPUT),
+            word(HELD_INPUT) + word(HELD_OUTPUT),
+        ),
+        Cap::Cost => (word(SPENT_COST), word(HELD_COST)),
+        Cap::Calls => (word(CALLS), word(HELD_CALLS)),
+    }
 }
 
 /// A limit that refused, and the numbers that it went by.
 fn exceeded(view: View<'_>, cap: Cap, asked: u128, own: u128) -> Exceeded {
-    let sum = |words: &[usize]| {
-        words
-            .iter()
-            .map(|&word| u128::from(view.amount(word)))
-            .sum()
-    };
-    let (spent, held) = words(cap);
-    let (limit, spent, held): (_, u128, u128) = (limit(view, cap), sum(spent), sum(held));
+    let limit = limit(view, cap);
+    let (spent, held) = taken(view, cap);
     let requested = own + asked;
     let reason = if requested > limit.into() {
         Reason::NeverFits

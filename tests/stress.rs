@@ -49,16 +49,41 @@ impl Mixed {
     }
 }
 
+thread_local! {
+    /// Whether one of the threads that run with this one has failed.
+    static PEERS: RefCell<Arc<AtomicBool>> = RefCell::default();
+}
+
+/// Tells the peers, when its thread fails.
+struct Alarm;
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            PEERS.with_borrow(|failed| failed.store(true, Ordering::Relaxed));
+        }
+    }
+}
+
+/// For loops that go on until a peer has done something: a test that fails must not hang.
+fn all_well() -> bool {
+    PEERS.with_borrow(|failed| assert!(!failed.load(Ordering::Relaxed), "a peer has failed"));
+    true
+}
+
 /// Runs one thread for each number below `threads`, all begun before the first goes on, and
 /// returns what they made, in order.
 fn together<R: Send>(threads: u64, work: impl Fn(u64) -> R + Sync) -> Vec<R> {
     let begin = Barrier::new(threads as usize);
-    let (begin, work) = (&begin, &work);
+    let failed = Arc::new(AtomicBool::new(false));
+    let (begin, work, failed) = (&begin, &work, &failed);
     thread::scope(|scope| {
         let run = |number| {
             thread::Builder::new()
                 .stack_size(256 * 1024)
                 .spawn_scoped(scope, move || {
+                    PEERS.set(Arc::clone(failed));
+                    let _alarm = Alarm;
                     begin.wait();
                     work(number)
                 })
@@ -218,7 +243,7 @@ fn snapshots_are_of_one_state_and_never_run_backwards() {
     together(2 + readers, |number| {
         if number < 2 {
             let mut mixed = Mixed(number + 1);
-            while enough.load(Ordering::Relaxed) < readers {
+            while all_well() && enough.load(Ordering::Relaxed) < readers {
                 let amount = 1 + mixed.below(100);
                 if mixed.below(2) == 0 {
                     pool.try_charge(in_ratio(amount)).unwrap();
@@ -230,7 +255,7 @@ fn snapshots_are_of_one_state_and_never_run_backwards() {
             return;
         }
         let (mut before, mut states) = (pool.snapshot(), 0);
-        while states < STATES {
+        while all_well() && states < STATES {
             let now = pool.snapshot();
             consistent(now);
             assert!(before.spent.calls <= now.spent.calls);
@@ -282,13 +307,14 @@ fn periods_add_up_to_what_was_recorded() {
             done.fetch_add(1, Ordering::Release);
             return sum;
         }
-        loop {
+        while all_well() {
             let last = done.load(Ordering::Acquire) == writers;
             add(&mut sum, numbers(pool.take()));
             if last {
-                return sum;
+                break;
             }
         }
+        sum
     });
     let mut sum = [0; 5];
     periods.iter().for_each(|&period| add(&mut sum, period));
@@ -369,7 +395,7 @@ fn what_is_held_and_spent_never_passes_a_cap_and_adds_up_in_the_end() {
     let settled = together(writers + 1, |number| {
         if number == writers {
             let mut sampled = 0;
-            while done.load(Ordering::Relaxed) < writers || sampled < 100 {
+            while all_well() && (done.load(Ordering::Relaxed) < writers || sampled < 100) {
                 let snapshot = pool.snapshot();
                 let taken = snapshot.spent.input_tokens + snapshot.reserved.input_tokens;
                 assert!(taken <= CAP, "{snapshot:?}");
@@ -533,24 +559,32 @@ fn many_pools_made_and_dropped_under_many_threads_keep_apart() {
 fn a_closed_pool_drains_to_what_was_settled() {
     for _ in 0..20 {
         let pool = BudgetPool::unconstrained();
-        let begun = AtomicU64::new(0);
+        let (begun, ended) = (AtomicU64::new(0), AtomicU64::new(0));
+        let closed = AtomicBool::new(false);
         let answers = together(5, |number| {
             if number == 4 {
-                while begun.load(Ordering::Relaxed) < 200 {
+                while all_well() && begun.load(Ordering::Relaxed) < 200 {
                     thread::yield_now();
                 }
                 pool.close();
-                while pool.snapshot().calls_in_flight > 0 {
+                closed.store(true, Ordering::Release);
+                let drained = |snapshot: Snapshot| snapshot.calls_in_flight == 0;
+                while all_well() && !drained(pool.snapshot()) {
+                    if ended.load(Ordering::Acquire) == 4 {
+                        break;
+                    }
                     thread::yield_now();
                 }
-                let drained = pool.snapshot();
-                assert!(drained.closed);
-                return (drained.spent.calls, drained.spent.input_tokens);
+                let snapshot = pool.snapshot();
+                assert!(drained(snapshot) && snapshot.closed, "{snapshot:?}");
+                return (snapshot.spent.calls, snapshot.spent.input_tokens);
             }
             let (mut calls, mut tokens) = (0, 0);
-            loop {
+            while all_well() {
+                let was_closed = closed.load(Ordering::Acquire);
                 match pool.reserve(in_ratio(10)) {
                     Ok(hold) => {
+                        assert!(!was_closed, "admitted after it was closed");
                         begun.fetch_add(1, Ordering::Relaxed);
                         hold.settle(in_ratio(number + 1));
                         calls += 1;
@@ -560,10 +594,12 @@ fn a_closed_pool_drains_to_what_was_settled() {
                         assert_eq!(rejected, Rejected::Closed);
                         // It never opens again.
                         assert_eq!(pool.record(0, 0, 0.0).unwrap_err().cap, "closed");
-                        return (calls, tokens);
+                        break;
                     }
                 }
             }
+            ended.fetch_add(1, Ordering::Release);
+            (calls, tokens)
         });
         let (settled, drained) = answers.split_at(4);
         let calls: u64 = settled.iter().map(|(calls, _)| calls).sum();
@@ -579,7 +615,7 @@ fn once_limits_are_lowered_nothing_is_admitted_past_them() {
     let (writers, stop, refused) = (3, AtomicBool::new(false), AtomicU64::new(0));
     together(writers + 1, |number| {
         if number < writers {
-            while !stop.load(Ordering::Relaxed) {
+            while all_well() && !stop.load(Ordering::Relaxed) {
                 let refusal = match number {
                     0 => pool.record(1, 2, 3e-9).err().map(|exceeded| exceeded.cap),
                     _ => match pool.reserve(in_ratio(1)) {
@@ -600,7 +636,7 @@ fn once_limits_are_lowered_nothing_is_admitted_past_them() {
         for round in 0..200 {
             let spent = pool.totals().input_tokens;
             pool.set_limits(Limits::none().input_tokens(spent + 1_000));
-            while pool.totals().input_tokens < spent + 100 {
+            while all_well() && pool.totals().input_tokens < spent + 100 {
                 thread::yield_now();
             }
             // Below what is spent, so that everything is refused from here on.
@@ -611,17 +647,16 @@ fn once_limits_are_lowered_nothing_is_admitted_past_them() {
             assert_eq!(old, Limits::none().input_tokens(spent + 1_000));
             let then = pool.snapshot();
             assert_eq!(then.limits, lowered);
+            // What was held then may be settled, and nothing else moves.
+            let taken =
+                |snapshot: Snapshot| snapshot.spent.input_tokens + snapshot.reserved.input_tokens;
             let before = refused.load(Ordering::Relaxed);
-            while refused.load(Ordering::Relaxed) < before + 50 {
+            while all_well() && refused.load(Ordering::Relaxed) < before + 50 {
+                assert_eq!(taken(pool.snapshot()), taken(then));
                 thread::yield_now();
             }
-            let now = pool.snapshot();
-            // What was held then may have been settled, and nothing else moved.
-            assert_eq!(
-                now.spent.input_tokens + now.reserved.input_tokens,
-                then.spent.input_tokens + then.reserved.input_tokens,
-            );
-            assert!(then.spent.input_tokens + then.reserved.input_tokens <= spent + 1_000);
+            assert_eq!(taken(pool.snapshot()), taken(then));
+            assert!(taken(then) <= spent + 1_000);
         }
         stop.store(true, Ordering::Relaxed);
     });
@@ -671,7 +706,7 @@ fn terms_and_amounts_change_together_or_not_at_all() {
         if number == 0 {
             // Until both versions were met often enough.
             let mut version = 0;
-            loop {
+            while all_well() {
                 version ^= 1;
                 let old = pool.set_limits(versions[version]);
                 assert_eq!(old, versions[version ^ 1]);
@@ -682,7 +717,7 @@ fn terms_and_amounts_change_together_or_not_at_all() {
             stop.store(true, Ordering::Relaxed);
             return;
         }
-        while !stop.load(Ordering::Relaxed) {
+        while all_well() && !stop.load(Ordering::Relaxed) {
             for _ in 0..64 {
                 let both = pool.check(usage(1, 1, 0)).unwrap_err();
                 let which = match both.cap() {

@@ -1,59 +1,52 @@
-//! What a record costs: ours beside the published mutex crate and beside the same budget
-//! behind an integer `std::sync::Mutex`.
+//! What a record costs: ours beside the published mutex crate, beside the same budget behind
+//! a mutex, beside what else there is, and beside the floor.
 //!
 //! ```sh
 //! cargo bench --bench record
+//! cargo bench --bench record -- 'accepted/.*/1$'
 //! ```
 //!
 //! Times are of one record, over all threads: with two threads that do not disturb each
-//! other it is half of what it is with one. Every sample runs on a fresh pool; with
+//! other it is half of what it is with one. Every sample runs on a fresh budget; with
 //! several threads the clock runs from the first that starts to the last that ends.
 //! These loops do nothing but record, which no program does: it is the worst case.
+//!
+//! For one contestant over time, before and after a change. To compare them with each other
+//! use `cargo run --release --example compare`, which runs them in turns.
 
+#[allow(dead_code)] // What each of them lacks is for the report of `compare`.
+#[path = "../../examples/compare/rivals/mod.rs"]
 mod rivals;
 
 use std::hint::black_box;
 use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
 
-use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
-use rivals::IntegerMutex;
-use token_budget_pool::{BudgetPool, Caps, MicroUsd, Usage};
+use criterion::measurement::WallTime;
+use criterion::{criterion_group, criterion_main};
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 
-const INPUT: u64 = 1_200;
-const OUTPUT: u64 = 350;
-const DOLLARS: f64 = 0.00885;
-
-const ROOMY: Caps = Caps {
-    max_input_tokens: Some(1 << 60),
-    max_output_tokens: Some(1 << 60),
-    max_total_tokens: Some(1 << 61),
-    max_cost_usd: Some(1e9),
+use rivals::atomics::{AddThenUndo, CasLoop, FetchAdd, Nothing, Seqlock};
+use rivals::mutex::{IntegerMutex, ParkingLot, ReservingMutex, Std};
+use rivals::others::{
+    BudgetContext, Governor, LlmBudget, Published, SemaphoreDrop, SemaphoreForget,
 };
+use rivals::ours::{Record, Reserve, TryCharge};
+use rivals::{Budget, Readable, Reserving, Room, CALL, ESTIMATE};
 
-const FULL: Caps = Caps {
-    max_input_tokens: Some(INPUT - 1),
-    ..ROOMY
-};
-
-fn published(caps: Caps) -> published::BudgetPool {
-    published::BudgetPool::with_caps(published::Caps {
-        max_input_tokens: caps.max_input_tokens,
-        max_output_tokens: caps.max_output_tokens,
-        max_total_tokens: caps.max_total_tokens,
-        max_cost_usd: caps.max_cost_usd,
-    })
-}
+const THREADS: [u64; 3] = [1, 2, 8];
 
 /// Time of `iterations` calls of `work` in all, shared by `threads`.
-fn time(threads: u64, iterations: u64, work: impl Fn() + Sync) -> Duration {
+fn time(threads: u64, iterations: u64, work: impl Fn() -> u64 + Sync) -> Duration {
     let share = iterations / threads + 1;
     let run = || {
-        let start = Instant::now();
+        let (start, mut sum) = (Instant::now(), 0_u64);
         for _ in 0..share {
-            work();
+            sum = sum.wrapping_add(work());
         }
-        (start, Instant::now())
+        let end = Instant::now();
+        black_box(sum);
+        (start, end)
     };
     let spans = if threads == 1 {
         vec![run()]
@@ -76,87 +69,88 @@ fn time(threads: u64, iterations: u64, work: impl Fn() + Sync) -> Duration {
     (last - first).mul_f64(iterations as f64 / (share * threads) as f64)
 }
 
-/// Looks at the answer as a caller does, without copying it.
-macro_rules! look {
-    ($answer:expr) => {
-        match $answer {
-            Ok(totals) => drop(black_box(totals.calls)),
-            Err(exceeded) => drop(black_box(exceeded.cap)),
-        }
-    };
-}
+type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
-fn record(c: &mut Criterion) {
-    for (name, caps) in [("accepted", ROOMY), ("rejected", FULL)] {
-        let mut group = c.benchmark_group(name);
-        group.throughput(Throughput::Elements(1));
-        for threads in [1, 2, 8] {
-            let usage = Usage::tokens(INPUT, OUTPUT).cost(MicroUsd::from_usd(DOLLARS).unwrap());
-            group.bench_function(BenchmarkId::new("this crate, try_charge", threads), |b| {
-                b.iter_custom(|iterations| {
-                    let pool = BudgetPool::with_caps(caps);
-                    time(threads, iterations, || {
-                        match pool.try_charge(black_box(usage)) {
-                            Ok(spent) => drop(black_box(spent.calls)),
-                            Err(rejected) => drop(black_box(rejected.cap())),
-                        }
-                    })
-                });
+fn record<B: Budget>(group: &mut Group<'_>, room: Room) {
+    for threads in THREADS {
+        group.bench_function(BenchmarkId::new(B::NAME, threads), |b| {
+            b.iter_custom(|iterations| {
+                let budget = B::new(room);
+                let time = time(threads, iterations, || budget.record(black_box(&CALL)));
+                if let Some(calls) = budget.calls() {
+                    assert_eq!(calls > 0, room == Room::Plenty, "{}", B::NAME);
+                }
+                time
             });
-            group.bench_function(BenchmarkId::new("this crate, record", threads), |b| {
-                b.iter_custom(|iterations| {
-                    let pool = BudgetPool::with_caps(caps);
-                    time(threads, iterations, || {
-                        look!(pool.record(INPUT, OUTPUT, black_box(DOLLARS)))
-                    })
-                });
-            });
-            group.bench_function(BenchmarkId::new("integer mutex", threads), |b| {
-                b.iter_custom(|iterations| {
-                    let pool = IntegerMutex::with_caps(caps);
-                    let nanos = usage.cost.unwrap().as_nanos();
-                    time(threads, iterations, || {
-                        look!(pool.record(INPUT, OUTPUT, black_box(nanos)))
-                    })
-                });
-            });
-            group.bench_function(BenchmarkId::new("published 0.1.0", threads), |b| {
-                b.iter_custom(|iterations| {
-                    let pool = published(caps);
-                    time(threads, iterations, || {
-                        look!(pool.record(INPUT, OUTPUT, black_box(DOLLARS)))
-                    })
-                });
-            });
-        }
-        group.finish();
+        });
     }
 }
 
-fn reserve(c: &mut Criterion) {
-    let mut group = c.benchmark_group("reserve and settle");
-    group.throughput(Throughput::Elements(1));
-    let usage = Usage::tokens(INPUT, OUTPUT).cost(MicroUsd::from_usd(DOLLARS).unwrap());
-    for threads in [1, 2, 8] {
-        group.bench_function(BenchmarkId::new("this crate", threads), |b| {
+fn reserve<B: Reserving>(group: &mut Group<'_>) {
+    for threads in THREADS {
+        group.bench_function(BenchmarkId::new(B::NAME, threads), |b| {
             b.iter_custom(|iterations| {
-                let pool = BudgetPool::with_caps(ROOMY);
+                let budget = B::new(Room::Plenty);
                 time(threads, iterations, || {
-                    if let Ok(hold) = pool.reserve(black_box(usage)) {
-                        black_box(hold.settle(usage).spent.calls);
-                    }
+                    budget.reserve_and_settle(black_box(&ESTIMATE), black_box(&CALL))
                 })
             });
         });
     }
+}
+
+fn totals<B: Readable>(group: &mut Group<'_>) {
+    for threads in THREADS {
+        group.bench_function(BenchmarkId::new(B::NAME, threads), |b| {
+            b.iter_custom(|iterations| {
+                let budget = B::new(Room::Plenty);
+                budget.record(&CALL);
+                time(threads, iterations, || budget.totals())
+            });
+        });
+    }
+}
+
+macro_rules! each {
+    ($bench:ident $args:tt: $($budget:ty),+ $(,)?) => {
+        $($bench::<$budget> $args;)+
+    };
+}
+
+fn benches(c: &mut Criterion) {
+    let mut group = c.benchmark_group("accepted");
+    group.throughput(Throughput::Elements(1));
+    each!(record(&mut group, Room::Plenty): TryCharge, Record, IntegerMutex<Std>,
+        IntegerMutex<ParkingLot>, Published, LlmBudget, BudgetContext, Governor,
+        SemaphoreForget, SemaphoreDrop, AddThenUndo, Seqlock, FetchAdd, CasLoop, Nothing);
+    group.finish();
+
+    let mut group = c.benchmark_group("rejected");
+    group.throughput(Throughput::Elements(1));
+    each!(record(&mut group, Room::TooLittle): TryCharge, Record, IntegerMutex<Std>,
+        IntegerMutex<ParkingLot>, Published, LlmBudget, BudgetContext, Governor,
+        SemaphoreForget, AddThenUndo, Seqlock, CasLoop);
+    group.finish();
+
+    let mut group = c.benchmark_group("reserve and settle");
+    group.throughput(Throughput::Elements(1));
+    each!(reserve(&mut group): Reserve, ReservingMutex<Std>, ReservingMutex<ParkingLot>,
+        BudgetContext, SemaphoreForget);
+    group.finish();
+
+    let mut group = c.benchmark_group("totals");
+    group.throughput(Throughput::Elements(1));
+    each!(totals(&mut group): TryCharge, Record, IntegerMutex<Std>, IntegerMutex<ParkingLot>,
+        Published, Seqlock);
     group.finish();
 }
 
 criterion_group! {
-    name = benches;
+    name = all;
     config = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2));
-    targets = record, reserve
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .sample_size(30);
+    targets = benches
 }
-criterion_main!(benches);
+criterion_main!(all);

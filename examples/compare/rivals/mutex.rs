@@ -1,0 +1,220 @@
+//! The budget that one would write by hand: integers behind a lock.
+//!
+//! Fixed point, checked, inlined, and no more than the task asks for: the one that only
+//! records knows nothing of reservations.
+
+use token_budget_pool::BudgetExceeded;
+
+use super::{Budget, Call, Caps, Readable, Reserving, Room};
+
+/// Which mutex.
+pub(crate) trait Lock: 'static {
+    const RECORDS: &'static str;
+    const RESERVES: &'static str;
+    type Mutex<T: Send + 'static>: Send + Sync + 'static;
+
+    fn new<T: Send + 'static>(value: T) -> Self::Mutex<T>;
+    fn with<T: Send + 'static, R>(mutex: &Self::Mutex<T>, work: impl FnOnce(&mut T) -> R) -> R;
+}
+
+pub(crate) struct Std;
+
+impl Lock for Std {
+    const RECORDS: &'static str = "integer std Mutex";
+    const RESERVES: &'static str = "integer std Mutex, reserving";
+    type Mutex<T: Send + 'static> = std::sync::Mutex<T>;
+
+    fn new<T: Send + 'static>(value: T) -> Self::Mutex<T> {
+        std::sync::Mutex::new(value)
+    }
+
+    #[inline(always)]
+    fn with<T: Send + 'static, R>(mutex: &Self::Mutex<T>, work: impl FnOnce(&mut T) -> R) -> R {
+        work(&mut mutex.lock().unwrap())
+    }
+}
+
+pub(crate) struct ParkingLot;
+
+impl Lock for ParkingLot {
+    const RECORDS: &'static str = "integer parking_lot Mutex";
+    const RESERVES: &'static str = "integer parking_lot Mutex, reserving";
+    type Mutex<T: Send + 'static> = parking_lot::Mutex<T>;
+
+    fn new<T: Send + 'static>(value: T) -> Self::Mutex<T> {
+        parking_lot::Mutex::new(value)
+    }
+
+    #[inline(always)]
+    fn with<T: Send + 'static, R>(mutex: &Self::Mutex<T>, work: impl FnOnce(&mut T) -> R) -> R {
+        work(&mut mutex.lock())
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Counts {
+    input: u64,
+    output: u64,
+    nanos: u64,
+    calls: u64,
+}
+
+impl Counts {
+    /// With one more call, if that can be counted.
+    #[inline(always)]
+    fn and(self, call: &Call) -> Option<Self> {
+        Some(Self {
+            input: self.input.checked_add(call.input)?,
+            output: self.output.checked_add(call.output)?,
+            nanos: self.nanos.checked_add(call.nanos)?,
+            calls: self.calls + 1,
+        })
+    }
+
+    #[inline(always)]
+    fn within(&self, caps: &Caps) -> Result<(), BudgetExceeded> {
+        let within = |cap, attempted: u64, limit: u64| {
+            if attempted <= limit {
+                return Ok(());
+            }
+            Err(BudgetExceeded {
+                cap,
+                limit: limit as f64,
+                attempted: attempted as f64,
+            })
+        };
+        within("input_tokens", self.input, caps.input)?;
+        within("output_tokens", self.output, caps.output)?;
+        let total = self.input.checked_add(self.output).ok_or(OVERFLOW)?;
+        within("total_tokens", total, caps.total)?;
+        within("cost_usd", self.nanos, caps.nanos)
+    }
+}
+
+const OVERFLOW: BudgetExceeded = BudgetExceeded {
+    cap: "overflow",
+    limit: u64::MAX as f64,
+    attempted: u64::MAX as f64,
+};
+
+/// It only records.
+pub(crate) struct IntegerMutex<L: Lock> {
+    counts: L::Mutex<Counts>,
+    caps: Caps,
+}
+
+impl<L: Lock> IntegerMutex<L> {
+    #[inline]
+    fn try_record(&self, call: &Call) -> Result<Counts, BudgetExceeded> {
+        L::with(&self.counts, |counts| {
+            let new = counts.and(call).ok_or(OVERFLOW)?;
+            new.within(&self.caps)?;
+            *counts = new;
+            Ok(new)
+        })
+    }
+}
+
+impl<L: Lock> Budget for IntegerMutex<L> {
+    const NAME: &'static str = L::RECORDS;
+    const LACKS: &'static str = "blocks: a suspended holder stops everybody";
+
+    fn new(room: Room) -> Self {
+        Self {
+            counts: L::new(Counts::default()),
+            caps: Caps::of(room),
+        }
+    }
+
+    #[inline]
+    fn record(&self, call: &Call) -> u64 {
+        match self.try_record(call) {
+            Ok(counts) => counts.calls,
+            Err(exceeded) => exceeded.cap.len() as u64,
+        }
+    }
+
+    fn calls(&self) -> Option<u64> {
+        Some(self.totals())
+    }
+}
+
+impl<L: Lock> Readable for IntegerMutex<L> {
+    #[inline]
+    fn totals(&self) -> u64 {
+        let counts = L::with(&self.counts, |counts| *counts);
+        counts.calls
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Held {
+    spent: Counts,
+    held: Counts,
+}
+
+impl Held {
+    #[inline(always)]
+    fn all(&self) -> Option<Counts> {
+        Some(Counts {
+            input: self.spent.input.checked_add(self.held.input)?,
+            output: self.spent.output.checked_add(self.held.output)?,
+            nanos: self.spent.nanos.checked_add(self.held.nanos)?,
+            calls: self.spent.calls + self.held.calls,
+        })
+    }
+}
+
+/// It holds estimates too: one lock to reserve, one to settle.
+pub(crate) struct ReservingMutex<L: Lock> {
+    state: L::Mutex<Held>,
+    caps: Caps,
+}
+
+impl<L: Lock> ReservingMutex<L> {
+    #[inline]
+    fn reserve(&self, estimate: &Call) -> Result<(), BudgetExceeded> {
+        L::with(&self.state, |state| {
+            let all = state.all().and_then(|all| all.and(estimate));
+            all.ok_or(OVERFLOW)?.within(&self.caps)?;
+            // It fits beside what is spent, so it fits.
+            state.held = state.held.and(estimate).ok_or(OVERFLOW)?;
+            Ok(())
+        })
+    }
+
+    #[inline]
+    fn settle(&self, estimate: &Call, actual: &Call) -> Counts {
+        L::with(&self.state, |state| {
+            let Held { spent, held } = state;
+            held.input -= estimate.input;
+            held.output -= estimate.output;
+            held.nanos -= estimate.nanos;
+            held.calls -= 1;
+            spent.input = spent.input.saturating_add(actual.input);
+            spent.output = spent.output.saturating_add(actual.output);
+            spent.nanos = spent.nanos.saturating_add(actual.nanos);
+            spent.calls += 1;
+            *spent
+        })
+    }
+}
+
+impl<L: Lock> Reserving for ReservingMutex<L> {
+    const NAME: &'static str = L::RESERVES;
+
+    fn new(room: Room) -> Self {
+        Self {
+            state: L::new(Held::default()),
+            caps: Caps::of(room),
+        }
+    }
+
+    #[inline]
+    fn reserve_and_settle(&self, estimate: &Call, actual: &Call) -> u64 {
+        match self.reserve(estimate) {
+            Ok(()) => self.settle(estimate, actual).calls,
+            Err(exceeded) => exceeded.cap.len() as u64,
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! The figures as tables, for the page and for the README.
+
+use crate::charts::{self, MAIN, PERCENTILES};
+use crate::results::{Metric, Results, Spread, Workload};
+use crate::rivals::atomics::{AddThenUndo, CasLoop, FetchAdd, Nothing, Seqlock};
+use crate::rivals::mutex::{IntegerMutex, ParkingLot, Std};
+use crate::rivals::others::{
+    BudgetContext, Governor, LlmBudget, Published, SemaphoreDrop, SemaphoreForget,
+};
+use crate::rivals::ours::{Record, TryCharge};
+use crate::rivals::Budget;
+use crate::svg::escape;
+use crate::targets::{Bound, Cell, Target, Unit};
+use crate::workloads::{CALLS_A_POOL, CROWD, FIRST, POOLS};
+
+pub(crate) struct Table {
+    pub(crate) title: String,
+    pub(crate) head: Vec<String>,
+    pub(crate) rows: Vec<Vec<Entry>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Entry {
+    text: String,
+    /// The spread, in smaller type where there is such.
+    spread: String,
+    met: Option<bool>,
+    words: bool,
+}
+
+impl From<String> for Entry {
+    fn from(text: String) -> Self {
+        Self {
+            text,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<&str> for Entry {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl Table {
+    pub(crate) fn html(&self) -> String {
+        let head: String = self
+            .head
+            .iter()
+            .map(|name| format!("<th>{}</th>", escape(name)))
+            .collect();
+        let row = |row: &Vec<Entry>| {
+            let cells: String = row.iter().map(Entry::html).collect();
+            format!("<tr>{cells}</tr>\n")
+        };
+        let rows: String = self.rows.iter().map(row).collect();
+        format!(
+            "<div class=\"scroll\"><table><caption>{}</caption>\
+             <thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>\n",
+            escape(&self.title)
+        )
+    }
+
+    pub(crate) fn markdown(&self) -> String {
+        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+        let mut text = line(self.head.clone());
+        text += &line(
+            (0..self.head.len())
+                .map(|column| if column == 0 { "---" } else { "---:" }.to_owned())
+                .collect(),
+        );
+        for row in &self.rows {
+            text += &line(row.iter().map(Entry::markdown).collect());
+        }
+        text
+    }
+}
+
+impl Entry {
+    fn html(&self) -> String {
+        let class = match self.met {
+            Some(true) => " class=\"met\"",
+            Some(false) => " class=\"missed\"",
+            None if self.words => " class=\"words\"",
+            None => "",
+        };
+        let spread = match self.spread.as_str() {
+            "" => String::new(),
+            spread => format!("<small>{}</small>", escape(spread)),
+        };
+        format!("<td{class}>{}{spread}</td>", escape(&self.text))
+    }
+
+    fn markdown(&self) -> String {
+        match self.met {
+            Some(false) => format!("**{}**", self.text),
+            _ => self.text.clone(),
+        }
+    }
+}
+
+fn figure(unit: Unit, value: f64) -> String {
+    match unit {
+        Unit::Times => format!("{value:.2}"),
+        Unit::Bytes => format!("{value:.0} B"),
+        Unit::Cores => format!("{value:.1}"),
+    }
+}
+
+fn entry(target: &Target, cell: &Cell) -> Entry {
+    let figure = |value| figure(target.unit, value);
+    Entry {
+        text: figure(cell.value),
+        spread: cell.spread.map_or(String::new(), |(low, high)| {
+            format!("{} – {}", figure(low), figure(high))
+        }),
+        met: target.is_target().then(|| target.meets(cell)),
+        ..Entry::default()
+    }
+}
+
+/// The targets, a column a number of threads; or, with `evidence`, what shows that they
+/// mean something.
+pub(crate) fn targets(targets: &[Target], evidence: bool) -> Table {
+    let wanted = |target: &&Target| target.is_target() != evidence;
+    let cells = targets
+        .iter()
+        .filter(wanted)
+        .flat_map(|target| &target.cells);
+    let mut threads: Vec<usize> = cells.map(|cell| cell.threads).collect();
+    threads.sort_unstable();
+    threads.dedup();
+    let mut head = vec![if evidence { "evidence" } else { "target" }.to_owned()];
+    if !evidence {
+        head.push("at".to_owned());
+    }
+    let threaded = |threads: &usize| match threads {
+        1 => "1 thread".to_owned(),
+        threads => threads.to_string(),
+    };
+    head.extend(threads.iter().map(threaded));
+    if !evidence {
+        head.push("verdict".to_owned());
+    }
+    let row = |target: &Target| {
+        let mut row: Vec<Entry> = vec![target.what.as_str().into()];
+        match target.bound {
+            Bound::AtLeast(least) => row.push(format!("≥ {}", figure(target.unit, least)).into()),
+            Bound::AtMost(most) => row.push(format!("≤ {}", figure(target.unit, most)).into()),
+            Bound::Evidence => {}
+        }
+        row.extend(threads.iter().map(|&threads| {
+            let mut cells = target.cells.iter();
+            let cell = cells.find(|cell| cell.threads == threads);
+            cell.map_or(Entry::default(), |cell| entry(target, cell))
+        }));
+        if !evidence {
+            row.push(Entry {
+                text: if target.met() { "met" } else { "missed" }.to_owned(),
+                met: Some(target.met()),
+                ..Entry::default()
+            });
+        }
+        row
+    };
+    Table {
+        title: match evidence {
+            true => "That contending threads really ran at once".to_owned(),
+            false => "Targets".to_owned(),
+        },
+        head,
+        rows: targets.iter().filter(wanted).map(row).collect(),
+    }
+}
+
+fn spread_entry(spread: Option<Spread>, figure: impl Fn(f64) -> String) -> Entry {
+    spread.map_or(Entry::default(), |spread| Entry {
+        text: figure(spread.median),
+        spread: format!("{} – {}", figure(spread.low), figure(spread.high)),
+        ..Entry::default()
+    })
+}
+
+/// Nanoseconds a call, a column a number of threads.
+fn nanos(results: &Results, workload: Workload, names: &[&str], title: &str) -> Table {
+    let threads = results.threads(workload);
+    let column = |threads: &usize| match (workload, threads) {
+        (Workload::Readers, 1) => "1 reader".to_owned(),
+        (_, 1) => "1 thread".to_owned(),
+        (_, threads) => threads.to_string(),
+    };
+    let mut head = vec!["ns".to_owned()];
+    head.extend(threads.iter().map(column));
+    let row = |name: &&str| {
+        let mut row: Vec<Entry> = vec![(*name).into()];
+        row.extend(threads.iter().map(|&threads| {
+            let spread = results.spread((workload, threads), name, Metric::Nanos);
+            spread_entry(spread, |nanos| match nanos {
+                nanos if nanos < 99.95 => format!("{nanos:.1}"),
+                nanos => format!("{nanos:.0}"),
+            })
+        }));
+        row
+    };
+    Table {
+        title: title.to_owned(),
+        head,
+        rows: names.iter().map(row).collect(),
+    }
+}
+
+/// What a record costs, for the README.
+pub(crate) fn record(results: &Results) -> Table {
+    let mut names = MAIN.to_vec();
+    names.push(CasLoop::NAME);
+    let mut table = nanos(results, Workload::Accepted, &names, "");
+    table.head[0] = "ns a record, over all threads".to_owned();
+    table
+}
+
+pub(crate) fn tail(results: &Results, workload: Workload, title: &str) -> Table {
+    let mut head = vec!["time of one record".to_owned()];
+    head.extend(PERCENTILES.map(|(name, _)| name.to_owned()));
+    let row = |name: &&'static str| {
+        let mut row: Vec<Entry> = vec![match *name {
+            Nothing::NAME => "the clock alone".into(),
+            name => name.into(),
+        }];
+        row.extend(PERCENTILES.map(|(_, metric)| {
+            let spread = results.spread((workload, CROWD), name, metric);
+            spread_entry(spread, charts::time)
+        }));
+        row
+    };
+    Table {
+        title: title.to_owned(),
+        head,
+        rows: results.names(workload).iter().map(row).collect(),
+    }
+}
+
+fn memory(results: &Results) -> Table {
+    let row = |name: &&'static str| {
+        let bytes = |threads, metric| {
+            let spread = results.spread((Workload::Pools, threads), name, metric);
+            spread.map_or(Entry::default(), |spread| {
+                format!("{:.0}", spread.median).into()
+            })
+        };
+        vec![
+            (*name).into(),
+            bytes(1, Metric::BytesFresh),
+            bytes(1, Metric::BytesUsed),
+            bytes(CROWD, Metric::BytesUsed),
+        ]
+    };
+    Table {
+        title: format!(
+            "Bytes a budget, of {POOLS} that are hit at random {CALLS_A_POOL} times each"
+        ),
+        head: vec![
+            "bytes".to_owned(),
+            "new".to_owned(),
+            "after 1 thread".to_owned(),
+            format!("after {CROWD} threads"),
+        ],
+        rows: results.names(Workload::Pools).iter().map(row).collect(),
+    }
+}
+
+fn fairness(results: &Results) -> Table {
+    let heat = results.threads(Workload::Fairness);
+    let row = |name: &&'static str| {
+        let spreads = heat.iter().map(|&threads| {
+            let heat = (Workload::Fairness, threads);
+            let spread = results.spread(heat, name, Metric::Fairness);
+            spread_entry(spread, |share| format!("{share:.2}"))
+        });
+        let mut row: Vec<Entry> = vec![(*name).into()];
+        row.extend(spreads);
+        row
+    };
+    Table {
+        title: "Fairness: the slowest thread's count over the fastest's, as many threads as cores"
+            .to_owned(),
+        head: vec!["share".to_owned(), "of 1".to_owned()],
+        rows: results.names(Workload::Fairness).iter().map(row).collect(),
+    }
+}
+
+/// Every figure.
+pub(crate) fn all(results: &Results) -> Vec<Table> {
+    let nanos = |workload, title: &str| nanos(results, workload, results.names(workload), title);
+    let first = format!("First {FIRST} records of a new budget");
+    let pools = format!("{POOLS} budgets hit at random, a record");
+    vec![
+        nanos(Workload::Accepted, "Accepted records"),
+        nanos(Workload::Rejected, "Refused records"),
+        nanos(Workload::Work200, "Accepted, with 0.2 µs of work between"),
+        nanos(Workload::Work1000, "Accepted, with 1 µs of work between"),
+        nanos(Workload::Reserve, "Reserve and settle, a pair"),
+        nanos(Workload::Mixed, "Records, every eighth call totals()"),
+        nanos(Workload::Readers, "totals() beside one writer, a read"),
+        nanos(Workload::Trace, "The real trace, a record"),
+        nanos(Workload::Fresh, &first),
+        nanos(Workload::Pools, &pools),
+        memory(results),
+        tail(
+            results,
+            Workload::Tail,
+            &format!("Tail, {CROWD} threads, clock included"),
+        ),
+        tail(
+            results,
+            Workload::TailWork,
+            &format!("Tail, {CROWD} threads, 1 µs of work between, clock included"),
+        ),
+        fairness(results),
+    ]
+}
+
+/// Who is who, and what each does not do.
+pub(crate) fn contestants() -> Table {
+    fn row<B: Budget>() -> Vec<Entry> {
+        let lacks = match B::LACKS {
+            "" => "nothing: the measure of the others",
+            lacks => lacks,
+        };
+        let lacks = Entry {
+            words: true,
+            ..lacks.into()
+        };
+        vec![B::NAME.into(), lacks]
+    }
+    Table {
+        title: "The contestants, and what each does not do".to_owned(),
+        head: vec!["contestant".to_owned(), "what it lacks".to_owned()],
+        rows: vec![
+            row::<TryCharge>(),
+            row::<Record>(),
+            row::<IntegerMutex<Std>>(),
+            row::<IntegerMutex<ParkingLot>>(),
+            row::<Published>(),
+            row::<LlmBudget>(),
+            row::<BudgetContext>(),
+            row::<Governor>(),
+            row::<SemaphoreForget>(),
+            row::<SemaphoreDrop>(),
+            row::<AddThenUndo>(),
+            row::<Seqlock>(),
+            row::<FetchAdd>(),
+            row::<CasLoop>(),
+            row::<Nothing>(),
+        ],
+    }
+}

@@ -1,0 +1,265 @@
+//! What this crate is to reach, as ratios within one run, and whether it did.
+
+use crate::machine;
+use crate::results::{Metric, Results, Spread, Workload};
+use crate::rivals::atomics::CasLoop;
+use crate::rivals::mutex::{IntegerMutex, ParkingLot, Std};
+use crate::rivals::others::Published;
+use crate::rivals::ours::{Record, Reserve, TryCharge};
+use crate::rivals::{Budget, Reserving};
+use crate::workloads::{CROWD, FIRST, THREADS};
+
+const OURS: &str = TryCharge::NAME;
+const RECORD: &str = Record::NAME;
+const STD: &str = IntegerMutex::<Std>::NAME;
+const PUBLISHED: &str = Published::NAME;
+const MUTEXES: [&str; 3] = [STD, IntegerMutex::<ParkingLot>::NAME, PUBLISHED];
+
+#[derive(Clone, Copy)]
+pub(crate) enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+    /// Nothing to reach: it is there to show that the others mean something.
+    Evidence,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Times,
+    Bytes,
+    Cores,
+}
+
+/// A figure at one number of threads.
+pub(crate) struct Cell {
+    pub(crate) threads: usize,
+    pub(crate) value: f64,
+    pub(crate) spread: Option<(f64, f64)>,
+}
+
+pub(crate) struct Target {
+    pub(crate) what: String,
+    pub(crate) bound: Bound,
+    pub(crate) unit: Unit,
+    pub(crate) cells: Vec<Cell>,
+}
+
+impl Target {
+    pub(crate) fn meets(&self, cell: &Cell) -> bool {
+        match self.bound {
+            Bound::AtLeast(least) => cell.value >= least,
+            Bound::AtMost(most) => cell.value <= most,
+            Bound::Evidence => true,
+        }
+    }
+
+    pub(crate) fn met(&self) -> bool {
+        self.cells.iter().all(|cell| self.meets(cell))
+    }
+
+    pub(crate) fn is_target(&self) -> bool {
+        !matches!(self.bound, Bound::Evidence)
+    }
+}
+
+/// All of them, and then the evidence.
+pub(crate) fn targets(results: &Results) -> Vec<Target> {
+    let ratio = |heat, a: &str, b: &str| results.ratio(heat, a, b, Metric::Nanos);
+    let cell = |threads, spread: Option<Spread>| {
+        spread.map(|spread| Cell {
+            threads,
+            value: spread.median,
+            spread: Some((spread.low, spread.high)),
+        })
+    };
+    let over = |workload, threads: &[usize], a: &str, b: &str| -> Vec<Cell> {
+        let cells = threads
+            .iter()
+            .map(|&threads| cell(threads, ratio((workload, threads), a, b)));
+        cells.flatten().collect()
+    };
+    // Beside the mutex that is closest to us there.
+    let best_mutex = |workload, threads: &[usize]| -> Vec<Cell> {
+        let best = |&threads: &usize| {
+            let ratios = MUTEXES.map(|mutex| ratio((workload, threads), mutex, OURS));
+            let ratios = ratios.into_iter().flatten();
+            cell(threads, ratios.min_by(|a, b| a.median.total_cmp(&b.median)))
+        };
+        threads.iter().filter_map(best).collect()
+    };
+    let (one, many) = THREADS.split_at(1);
+
+    let mut all = Vec::new();
+    let mut add = |what: &str, bound, unit, cells| {
+        all.push(Target {
+            what: what.to_owned(),
+            bound,
+            unit,
+            cells,
+        });
+    };
+    use Bound::{AtLeast, AtMost, Evidence};
+    use Unit::{Bytes, Cores, Times};
+    use Workload::{Accepted, Fairness, Fresh, Pools, Readers, Rejected, Tail};
+
+    add(
+        "accepted: time of try_charge, of the integer std Mutex's",
+        AtMost(0.85),
+        Times,
+        over(Accepted, one, OURS, STD),
+    );
+    add(
+        "accepted: try_charge faster than the integer std Mutex",
+        AtLeast(2.0),
+        Times,
+        over(Accepted, many, STD, OURS),
+    );
+    add(
+        "accepted: try_charge faster than the published crate",
+        AtLeast(1.7),
+        Times,
+        over(Accepted, one, PUBLISHED, OURS),
+    );
+    add(
+        "accepted: try_charge faster than the published crate",
+        AtLeast(3.0),
+        Times,
+        over(Accepted, many, PUBLISHED, OURS),
+    );
+    add(
+        "accepted: record (f64) faster than the published crate",
+        AtLeast(1.5),
+        Times,
+        over(Accepted, one, PUBLISHED, RECORD),
+    );
+    add(
+        "accepted: time of try_charge, of a one-word CAS loop's",
+        AtMost(1.8),
+        Times,
+        over(Accepted, one, OURS, CasLoop::NAME),
+    );
+    add(
+        &format!("first {FIRST} records of a new pool: time, of the integer std Mutex's"),
+        AtMost(1.3),
+        Times,
+        over(Fresh, one, OURS, STD),
+    );
+    let beats = many.iter().filter_map(|&threads| {
+        let spread = results.spread((Accepted, threads), OURS, Metric::Nanos)?;
+        Some(Cell {
+            threads,
+            value: spread.max / spread.median,
+            spread: None,
+        })
+    });
+    add(
+        "accepted: time of try_charge in the slowest round, of the median's",
+        AtMost(2.0),
+        Times,
+        beats.collect(),
+    );
+    add(
+        "rejected: faster than the best mutex",
+        AtLeast(1.5),
+        Times,
+        best_mutex(Rejected, one),
+    );
+    add(
+        "rejected: faster than the best mutex",
+        AtLeast(6.0),
+        Times,
+        best_mutex(Rejected, &THREADS[1..2]),
+    );
+    add(
+        "totals() by so many readers beside a writer: faster than the best mutex",
+        AtLeast(1.0),
+        Times,
+        best_mutex(Readers, &THREADS),
+    );
+    add(
+        "reserve + settle: time, of a record's",
+        AtMost(2.2),
+        Times,
+        over(Workload::Reserve, one, Reserve::NAME, OURS),
+    );
+    add(
+        "p99.99 of a record: better than the published crate's",
+        AtLeast(2.0),
+        Times,
+        cell(
+            CROWD,
+            results.ratio((Tail, CROWD), PUBLISHED, OURS, Metric::P9999),
+        )
+        .into_iter()
+        .collect(),
+    );
+    let cores = machine::cores();
+    add(
+        "fairness over a second: slowest thread's count, of the fastest's",
+        AtLeast(1.0 / 3.0),
+        Times,
+        cell(
+            cores,
+            results.spread((Fairness, cores), OURS, Metric::Fairness),
+        )
+        .into_iter()
+        .collect(),
+    );
+    let memory = |threads, metric| -> Vec<Cell> {
+        let spread = results.spread((Pools, threads), OURS, metric);
+        cell(threads, spread).into_iter().collect()
+    };
+    add(
+        "memory of a new pool",
+        AtMost(640.0),
+        Bytes,
+        memory(1, Metric::BytesFresh),
+    );
+    add(
+        "memory of each of 10,000 pools, hit at random some 300 times each",
+        AtMost(1024.0),
+        Bytes,
+        memory(CROWD, Metric::BytesUsed),
+    );
+
+    // That threads that contended really ran at once.
+    let had = |name: &'static str| -> Vec<Cell> {
+        let cells = THREADS.iter().map(|&threads| {
+            let spread = results.spread((Accepted, threads), name, Metric::Cores);
+            cell(threads, spread)
+        });
+        cells.flatten().collect()
+    };
+    add(
+        "cores that try_charge's threads had",
+        Evidence,
+        Cores,
+        had(OURS),
+    );
+    add(
+        "cores that the one-word CAS loop's threads had",
+        Evidence,
+        Cores,
+        had(CasLoop::NAME),
+    );
+    for name in [STD, PUBLISHED, CasLoop::NAME] {
+        let median = |threads| {
+            let spread = results.spread((Accepted, threads), name, Metric::Nanos)?;
+            Some(spread.median)
+        };
+        let cells = many.iter().filter_map(|&threads| {
+            Some(Cell {
+                threads,
+                value: median(threads)? / median(1)?,
+                spread: None,
+            })
+        });
+        add(
+            &format!("{name}: time of a record, of its own with one thread"),
+            Evidence,
+            Times,
+            cells.collect(),
+        );
+    }
+    all
+}

@@ -1,0 +1,404 @@
+//! What the contestants do: the workloads, each written once for all budgets.
+
+use std::hint::black_box;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use crate::machine;
+use crate::measure::{self, Places, Random, Repeats, Run, Stop};
+use crate::memory::Counted;
+use crate::plan::Plan;
+use crate::private_work::PrivateWork;
+use crate::results::{Metric, Sample, Workload};
+use crate::rivals::atomics::{AddThenUndo, CasLoop, FetchAdd, Nothing, Seqlock};
+use crate::rivals::mutex::{IntegerMutex, ParkingLot, ReservingMutex, Std};
+use crate::rivals::others::{
+    BudgetContext, Governor, LlmBudget, Published, SemaphoreDrop, SemaphoreForget,
+};
+use crate::rivals::ours::{Record, Reserve, TryCharge};
+use crate::rivals::{Budget, Call, Readable, Reserving, Room, CALL, ESTIMATE};
+
+/// More than the cores on purpose: a lock's holder that is suspended is real life.
+pub(crate) const THREADS: [usize; 6] = [1, 2, 4, 8, 16, 32];
+/// Threads of what is measured oversubscribed only.
+pub(crate) const CROWD: usize = 16;
+/// Records of a fresh pool.
+pub(crate) const FIRST: usize = 500;
+const FRESH_POOLS: usize = 20;
+/// One a user.
+pub(crate) const POOLS: usize = 10_000;
+pub(crate) const CALLS_A_POOL: usize = 300;
+
+/// What the runs share.
+pub(crate) struct Env {
+    pub(crate) plan: Plan,
+    pub(crate) places: Places,
+    pub(crate) repeats: Repeats,
+    pub(crate) trace: Vec<Call>,
+    pub(crate) work_200: PrivateWork,
+    pub(crate) work_1000: PrivateWork,
+}
+
+/// One budget in one heat.
+pub(crate) struct Contestant {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(&Env, usize) -> Sample,
+}
+
+/// Those that run side by side, in turns.
+pub(crate) struct Heat {
+    pub(crate) workload: Workload,
+    pub(crate) threads: usize,
+    pub(crate) rounds: usize,
+    pub(crate) contestants: Vec<Contestant>,
+}
+
+macro_rules! contestants {
+    ($run:ident, $trait:ident: $($budget:ty),+ $(,)?) => {
+        vec![$(Contestant { name: <$budget as $trait>::NAME, run: $run::<$budget> }),+]
+    };
+}
+
+/// Everything that is compared.
+pub(crate) fn heats(plan: &Plan) -> Vec<Heat> {
+    let mut heats = Vec::new();
+    let mut heat = |workload, threads, rounds, contestants| {
+        heats.push(Heat {
+            workload,
+            threads,
+            rounds,
+            contestants,
+        });
+    };
+    for threads in THREADS {
+        let mut often = |workload, contestants| heat(workload, threads, plan.rounds, contestants);
+        often(
+            Workload::Accepted,
+            contestants![accepted, Budget: TryCharge, Record, IntegerMutex<Std>,
+                IntegerMutex<ParkingLot>, Published, LlmBudget, BudgetContext, Governor,
+                SemaphoreForget, SemaphoreDrop, AddThenUndo, Seqlock, FetchAdd, CasLoop],
+        );
+        often(
+            Workload::Work200,
+            contestants![after_200_ns, Budget: TryCharge, Record, IntegerMutex<Std>,
+                IntegerMutex<ParkingLot>, Published, Nothing],
+        );
+        often(
+            Workload::Work1000,
+            contestants![after_1000_ns, Budget: TryCharge, Record, IntegerMutex<Std>,
+                IntegerMutex<ParkingLot>, Published, Nothing],
+        );
+        often(
+            Workload::Rejected,
+            contestants![rejected, Budget: TryCharge, Record, IntegerMutex<Std>,
+                IntegerMutex<ParkingLot>, Published, LlmBudget, BudgetContext, Governor,
+                SemaphoreForget, AddThenUndo, Seqlock, CasLoop],
+        );
+        let mut reserving = contestants![reserve_and_settle, Reserving: Reserve,
+            ReservingMutex<Std>, ReservingMutex<ParkingLot>, BudgetContext, SemaphoreForget];
+        // Side by side with a record, to tell how many of them it costs.
+        reserving.extend(contestants![accepted, Budget: TryCharge]);
+        often(Workload::Reserve, reserving);
+        often(
+            Workload::Mixed,
+            contestants![mixed, Budget: TryCharge, Record, IntegerMutex<Std>,
+                IntegerMutex<ParkingLot>, Published, Seqlock],
+        );
+        often(
+            Workload::Readers,
+            contestants![readers, Budget: TryCharge, IntegerMutex<Std>,
+                IntegerMutex<ParkingLot>, Published, Seqlock],
+        );
+        often(
+            Workload::Trace,
+            contestants![trace, Budget: TryCharge, Record, IntegerMutex<Std>,
+                IntegerMutex<ParkingLot>, Published],
+        );
+    }
+    heat(
+        Workload::Fresh,
+        1,
+        plan.rounds,
+        contestants![fresh, Budget: TryCharge, Record, IntegerMutex<Std>,
+            IntegerMutex<ParkingLot>, Published],
+    );
+    let cores = machine::cores();
+    let mut crowds = vec![1, cores, CROWD];
+    crowds.sort_unstable();
+    crowds.dedup();
+    for threads in crowds {
+        heat(
+            Workload::Pools,
+            threads,
+            plan.long_rounds,
+            contestants![pools, Budget: TryCharge, Record, IntegerMutex<Std>,
+                IntegerMutex<ParkingLot>, Published, CasLoop],
+        );
+    }
+    heat(
+        Workload::Tail,
+        CROWD,
+        plan.long_rounds,
+        contestants![tail, Budget: TryCharge, Record, IntegerMutex<Std>,
+            IntegerMutex<ParkingLot>, Published, Nothing],
+    );
+    heat(
+        Workload::TailWork,
+        CROWD,
+        plan.long_rounds,
+        contestants![tail_after_1000_ns, Budget: TryCharge, Record, IntegerMutex<Std>,
+            IntegerMutex<ParkingLot>, Published, Nothing],
+    );
+    heat(
+        Workload::Fairness,
+        cores,
+        plan.long_rounds,
+        contestants![fairness, Budget: TryCharge, Record, IntegerMutex<Std>,
+            IntegerMutex<ParkingLot>, Published],
+    );
+    heats
+}
+
+/// The figures of a run whose threads all made calls.
+fn sample(run: &Run) -> Sample {
+    sample_of(run, run.calls())
+}
+
+fn sample_of(run: &Run, calls: u64) -> Sample {
+    let nanos = run.wall.as_secs_f64() * 1e9 / calls as f64;
+    let mut sample = vec![(Metric::Nanos, nanos)];
+    if let Some(share) = run.share {
+        sample.push((Metric::Cores, share.cores));
+        sample.push((Metric::Waiting, share.waiting));
+    }
+    sample
+}
+
+/// That the calls were made, all of them, and counted.
+fn check<B: Budget>(budget: &B, calls: u64) {
+    if let Some(counted) = budget.calls() {
+        assert_eq!(counted, calls, "{} lost count", B::NAME);
+    }
+}
+
+fn accepted<B: Budget>(env: &Env, threads: usize) -> Sample {
+    let run = env.repeats.undisturbed(threads, || {
+        let budget = env.places.put(B::new(Room::Plenty));
+        let run = measure::run(threads, env.plan.time(threads), |_, stop| {
+            stop.repeat(|| budget.record(black_box(&CALL)))
+        });
+        check(&**budget, run.calls());
+        run
+    });
+    sample(&run)
+}
+
+fn rejected<B: Budget>(env: &Env, threads: usize) -> Sample {
+    let run = env.repeats.undisturbed(threads, || {
+        let budget = env.places.put(B::new(Room::TooLittle));
+        let run = measure::run(threads, env.plan.time(threads), |_, stop| {
+            stop.repeat(|| budget.record(black_box(&CALL)))
+        });
+        check(&**budget, 0);
+        run
+    });
+    sample(&run)
+}
+
+fn after_200_ns<B: Budget>(env: &Env, threads: usize) -> Sample {
+    after_work::<B>(env, threads, env.work_200)
+}
+
+fn after_1000_ns<B: Budget>(env: &Env, threads: usize) -> Sample {
+    after_work::<B>(env, threads, env.work_1000)
+}
+
+fn after_work<B: Budget>(env: &Env, threads: usize, work: PrivateWork) -> Sample {
+    let run = env.repeats.undisturbed(threads, || {
+        let budget = env.places.put(B::new(Room::Plenty));
+        let run = measure::run(threads, env.plan.time(threads), |thread, stop| {
+            let mut state = Random::new(thread as u64).next();
+            stop.repeat(|| {
+                state = work.run(state);
+                black_box(state);
+                budget.record(black_box(&CALL))
+            })
+        });
+        check(&**budget, run.calls());
+        run
+    });
+    sample(&run)
+}
+
+fn trace<B: Budget>(env: &Env, threads: usize) -> Sample {
+    let calls = &env.trace[..];
+    let run = env.repeats.undisturbed(threads, || {
+        let budget = env.places.put(B::new(Room::Plenty));
+        let run = measure::run(threads, env.plan.time(threads), |thread, stop| {
+            let mut rest = calls[calls.len() * thread / threads..].iter();
+            stop.repeat(|| {
+                let call = rest.next().unwrap_or_else(|| {
+                    rest = calls[1..].iter();
+                    &calls[0]
+                });
+                budget.record(call)
+            })
+        });
+        check(&**budget, run.calls());
+        run
+    });
+    sample(&run)
+}
+
+fn reserve_and_settle<B: Reserving>(env: &Env, threads: usize) -> Sample {
+    let run = env.repeats.undisturbed(threads, || {
+        let budget = env.places.put(B::new(Room::Plenty));
+        measure::run(threads, env.plan.time(threads), |_, stop| {
+            stop.repeat(|| budget.reserve_and_settle(black_box(&ESTIMATE), black_box(&CALL)))
+        })
+    });
+    sample(&run)
+}
+
+/// One call in eight asks for the totals.
+fn mixed<B: Readable>(env: &Env, threads: usize) -> Sample {
+    let run = env.repeats.undisturbed(threads, || {
+        let budget = env.places.put(B::new(Room::Plenty));
+        measure::run(threads, env.plan.time(threads), |thread, stop| {
+            let mut turn = thread;
+            stop.repeat(|| {
+                turn += 1;
+                match turn % 8 {
+                    0 => budget.totals(),
+                    _ => budget.record(black_box(&CALL)),
+                }
+            })
+        })
+    });
+    sample(&run)
+}
+
+/// So many readers beside one writer: the time of a read.
+fn readers<B: Readable>(env: &Env, readers: usize) -> Sample {
+    let run = env.repeats.undisturbed(readers + 1, || {
+        let budget = env.places.put(B::new(Room::Plenty));
+        let run = measure::run(
+            readers + 1,
+            env.plan.time(readers + 1),
+            |thread, stop| match thread {
+                0 => stop.repeat(|| budget.record(black_box(&CALL))),
+                _ => stop.repeat(|| budget.totals()),
+            },
+        );
+        check(&**budget, run.counts[0]);
+        run
+    });
+    sample_of(&run, run.counts[1..].iter().sum())
+}
+
+/// The first records of new budgets, one thread.
+fn fresh<B: Budget>(env: &Env, _: usize) -> Sample {
+    let budgets = [(); FRESH_POOLS].map(|()| env.places.put(B::new(Room::Plenty)));
+    let one = || {
+        let mut time = Duration::ZERO;
+        for budget in &budgets {
+            let (start, mut sum) = (Instant::now(), 0_u64);
+            for _ in 0..FIRST {
+                sum = sum.wrapping_add(budget.record(black_box(&CALL)));
+            }
+            time += start.elapsed();
+            black_box(sum);
+        }
+        time
+    };
+    let time = thread::scope(|scope| scope.spawn(one).join().expect("no panic"));
+    let calls = (FRESH_POOLS * FIRST) as f64;
+    vec![(Metric::Nanos, time.as_secs_f64() * 1e9 / calls)]
+}
+
+/// Ten thousand budgets, hit at random: the time of a record, and memory.
+fn pools<B: Budget>(_: &Env, threads: usize) -> Sample {
+    let mut budgets = Vec::with_capacity(POOLS);
+    let counted = Counted::start();
+    budgets.extend((0..POOLS).map(|_| Box::new(B::new(Room::Plenty))));
+    let fresh = counted.bytes() / POOLS as f64;
+    let share = POOLS * CALLS_A_POOL / threads;
+    let work = |thread: usize, _: &Stop| {
+        let (mut random, mut sum) = (Random::new(thread as u64), 0_u64);
+        for _ in 0..share {
+            let budget = &budgets[random.below(POOLS as u64) as usize];
+            sum = sum.wrapping_add(budget.record(black_box(&CALL)));
+        }
+        black_box(sum);
+        share as u64
+    };
+    // Told to stop at once, but they do their share.
+    let run = measure::run(threads, Duration::ZERO, work);
+    let used = counted.bytes() / POOLS as f64;
+    drop(counted);
+    let calls: Option<u64> = budgets.iter().map(|budget| budget.calls()).sum();
+    if let Some(calls) = calls {
+        assert_eq!(calls, run.calls(), "{} lost count", B::NAME);
+    }
+    let mut sample = sample(&run);
+    sample.extend([(Metric::BytesFresh, fresh), (Metric::BytesUsed, used)]);
+    sample
+}
+
+fn tail<B: Budget>(env: &Env, threads: usize) -> Sample {
+    timed::<B>(env, threads, |state| state)
+}
+
+fn tail_after_1000_ns<B: Budget>(env: &Env, threads: usize) -> Sample {
+    let work = env.work_1000;
+    timed::<B>(env, threads, |state| work.run(state))
+}
+
+/// The time of each single record, clock included.
+fn timed<B: Budget>(env: &Env, threads: usize, work: impl Fn(u64) -> u64 + Sync) -> Sample {
+    // Up to a minute, at two digits: three would push the budget out of the cache.
+    let empty = || Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 2).expect("bounds");
+    let budget = env.places.put(B::new(Room::Plenty));
+    let all = std::sync::Mutex::new(empty());
+    let run = measure::run(threads, env.plan.tail, |thread, stop| {
+        let mut times = empty();
+        let mut state = Random::new(thread as u64).next();
+        let calls = stop.repeat(|| {
+            state = work(state);
+            black_box(state);
+            let start = Instant::now();
+            let seen = budget.record(black_box(&CALL));
+            let time = start.elapsed();
+            times.saturating_record(time.as_nanos() as u64);
+            seen
+        });
+        all.lock().unwrap().add(times).expect("the same bounds");
+        calls
+    });
+    check(&**budget, run.calls());
+    let times = all.into_inner().unwrap();
+    let at = |quantile| times.value_at_quantile(quantile) as f64;
+    let mut sample = sample(&run);
+    sample.extend([
+        (Metric::P50, at(0.5)),
+        (Metric::P99, at(0.99)),
+        (Metric::P999, at(0.999)),
+        (Metric::P9999, at(0.9999)),
+        (Metric::Max, times.max() as f64),
+    ]);
+    sample
+}
+
+fn fairness<B: Budget>(env: &Env, threads: usize) -> Sample {
+    let budget = env.places.put(B::new(Room::Plenty));
+    let run = measure::run(threads, env.plan.fairness, |_, stop| {
+        stop.repeat(|| budget.record(black_box(&CALL)))
+    });
+    let slowest = run.counts.iter().min().copied().unwrap_or(0);
+    let fastest = run.counts.iter().max().copied().unwrap_or(1);
+    let mut sample = sample(&run);
+    sample.push((Metric::Fairness, slowest as f64 / fastest as f64));
+    sample
+}
