@@ -434,6 +434,37 @@ fn debt_refuses_what_asks_for_more_of_it_until_there_is_room() {
 }
 
 #[test]
+fn what_is_counted_leaves_what_others_hold_as_it_was() {
+    let pool = BudgetPool::unconstrained();
+    let hold = pool.reserve(usage(10, 20, 30)).unwrap();
+    let other = pool.reserve(usage(1, 2, 3)).unwrap();
+    let steps: [fn(&BudgetPool); 6] = [
+        |pool| {
+            let _ = pool.record(1, 1, 1e-9).unwrap();
+        },
+        |pool| {
+            let _ = pool.try_charge(Usage::tokens(1, 1)).unwrap();
+        },
+        |pool| {
+            let _ = pool.charge(usage(1, 1, 1));
+        },
+        |pool| {
+            let _ = pool.take();
+        },
+        |pool| pool.reset(),
+        |pool| pool.close(),
+    ];
+    for (index, step) in steps.into_iter().enumerate() {
+        step(&pool);
+        let snapshot = pool.snapshot();
+        assert_eq!(snapshot.reserved, usage(11, 22, 33), "after step {index}");
+        assert_eq!(snapshot.calls_in_flight, 2, "after step {index}");
+    }
+    other.forfeit();
+    assert_eq!(pool.snapshot().reserved, hold.held());
+}
+
+#[test]
 fn a_refused_call_changes_nothing() {
     let pool = BudgetPool::with_limits(Limits::none().output_tokens(10).calls(3));
     let mut hold = pool.reserve(usage(1, 5, 1)).unwrap();

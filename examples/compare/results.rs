@@ -118,7 +118,12 @@ impl Results {
         metric: Metric,
     ) -> Option<Spread> {
         let (a, b) = (self.samples(heat, a, metric), self.samples(heat, b, metric));
-        Spread::of(a.iter().zip(b).map(|(a, b)| a / b).collect())
+        // Infinite: a thread that had no turn in that round.
+        let both = a
+            .iter()
+            .zip(b)
+            .filter(|(a, b)| a.is_finite() && b.is_finite());
+        Spread::of(both.map(|(a, b)| a / b).collect())
     }
 
     /// All samples, a line each.
