@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex};
 use register::{Operation, Register, Scratch, View};
 use sync::Event;
 use this_thread::{ThisThread, Whose};
+use token_budget_pool::scenario::orders;
 
 const AMOUNTS: usize = 2;
 const TERMS: usize = 1;
@@ -315,25 +316,6 @@ impl Case {
         }
         ended && state == outcome.1
     }
-}
-
-/// All orders of that many roles: the first is the main thread's.
-fn orders(roles: usize) -> Vec<Vec<usize>> {
-    fn extend(order: &mut Vec<usize>, roles: usize, orders: &mut Vec<Vec<usize>>) {
-        if order.len() == roles {
-            orders.push(order.clone());
-        }
-        for role in 0..roles {
-            if !order.contains(&role) {
-                order.push(role);
-                extend(order, roles, orders);
-                order.pop();
-            }
-        }
-    }
-    let mut orders = vec![];
-    extend(&mut vec![], roles, &mut orders);
-    orders
 }
 
 const ONE: Whose = Whose::Number(1);
