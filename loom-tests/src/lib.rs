@@ -6,8 +6,9 @@
 //!
 //! A scenario (see [`scenario`]) is a pool, a program for each of some threads, and
 //! the answers that sequential orders of these programs allow. `cargo test` runs all
-//! of them against the plain shim and `cargo test --features ghost` against the ghost
-//! shim (see `src/sync.rs`); they find different bugs, so run both.
+//! of them against the plain shim and `cargo test -p token-budget-pool-ghost` against
+//! the ghost shim (see `src/sync.rs`); they find different bugs, so run both
+//! (`cargo test --workspace`).
 
 extern crate self as token_budget_pool;
 
