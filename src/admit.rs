@@ -1,135 +1,96 @@
 //! Admission: what happens only if all of it fits. Record, charge, reserve.
 
+use crate::ask::{Ask, Refusal};
 use crate::register::Operation;
 use crate::rejection::{BudgetExceeded, Cap, Rejected};
 use crate::state::{cost_cap, is_closed, limit, room, taken, unpriced_calls};
-use crate::state::{Amounts, Ask, Scratch, Terms, View};
-use crate::state::{AMOUNTS, CALLS, SPENT_COST, SPENT_INPUT, SPENT_OUTPUT, TERMS};
-use crate::state::{HELD_CALLS, HELD_COST, HELD_INPUT, HELD_OUTPUT};
+use crate::state::{Amounts, Counts, Scratch, Terms, View};
+use crate::state::{AMOUNTS, HELD, SPENT, TERMS};
 use crate::{MicroUsd, Spent, Totals};
-
-/// What was asked for, counted as spent.
-///
-/// It fits, or else the words are of two states and the CAS fails: so the sums may
-/// wrap, and a cast loses no digit.
-#[derive(Clone, Copy)]
-pub(crate) struct NewSpent {
-    amounts: Amounts,
-    calls: u64,
-}
-
-impl NewSpent {
-    #[inline(always)]
-    fn new(ask: Ask, view: View<'_>) -> Self {
-        Self {
-            amounts: Amounts {
-                input: view.amount(SPENT_INPUT).wrapping_add(ask.input as u64),
-                output: view.amount(SPENT_OUTPUT).wrapping_add(ask.output as u64),
-                cost: view.amount(SPENT_COST).wrapping_add(ask.cost as u64),
-            },
-            calls: view.amount(CALLS).wrapping_add(ask.calls),
-        }
-    }
-
-    #[inline(always)]
-    fn fill(&self, view: View<'_>, scratch: Scratch<'_>) {
-        scratch.set(SPENT_INPUT, self.amounts.input);
-        scratch.set(SPENT_OUTPUT, self.amounts.output);
-        scratch.set(SPENT_COST, self.amounts.cost);
-        scratch.set(CALLS, self.calls);
-        for held in HELD_INPUT..=HELD_CALLS {
-            scratch.set(held, view.amount(held));
-        }
-    }
-
-    #[inline(always)]
-    fn spent(self, unpriced_calls: u64) -> Spent {
-        Spent {
-            input_tokens: self.amounts.input,
-            output_tokens: self.amounts.output,
-            cost: MicroUsd::from_nanos(self.amounts.cost),
-            calls: self.calls,
-            unpriced_calls,
-        }
-    }
-}
-
-/// Stores what was asked for as held.
-#[inline(always)]
-fn fill_held(ask: Ask, view: View<'_>, scratch: Scratch<'_>) {
-    for spent in SPENT_INPUT..=CALLS {
-        scratch.set(spent, view.amount(spent));
-    }
-    let held = |index, asked| view.amount(index).wrapping_add(asked);
-    scratch.set(HELD_INPUT, held(HELD_INPUT, ask.input as u64));
-    scratch.set(HELD_OUTPUT, held(HELD_OUTPUT, ask.output as u64));
-    scratch.set(HELD_COST, held(HELD_COST, ask.cost as u64));
-    scratch.set(HELD_CALLS, held(HELD_CALLS, ask.calls));
-}
 
 /// Counts a call as spent; answers as version 0.1 does.
 #[derive(Clone, Copy)]
-pub(crate) struct Record {
-    pub(crate) ask: Ask,
+pub(crate) struct Record<N = u64> {
+    pub(crate) ask: Ask<N>,
     /// The cost as it was told.
     pub(crate) dollars: f64,
 }
 
-impl Operation<AMOUNTS, TERMS> for Record {
-    type New = NewSpent;
+impl<N: Copy + Into<u128>> Operation<AMOUNTS, TERMS> for Record<N> {
+    type New = Counts;
+    type Why = FirstToRefuse;
     type Out = Result<Totals, BudgetExceeded>;
-    // A pool that is full turns away one call after the other, and this is all that
-    // they do.
-    const KEPT_INLINE: bool = true;
 
     #[inline(always)]
-    fn decide(self, view: View<'_>) -> Option<NewSpent> {
-        let ask = self.ask;
-        ask.fits(view).then(|| NewSpent::new(ask, view))
+    fn decide(&self, view: View<'_>) -> Result<Counts, FirstToRefuse> {
+        match first_to_refuse(&self.ask, view) {
+            Some(why) => Err(why),
+            None => Ok(self.ask.admitted(view, SPENT)),
+        }
     }
 
     #[inline(always)]
-    fn fill(self, new: &NewSpent, view: View<'_>, scratch: Scratch<'_>) {
-        new.fill(view, scratch);
+    fn decide_at_once(&self, view: View<'_>) -> Option<Counts> {
+        self.ask.admit_at_once(view, SPENT, HELD)
     }
 
     #[inline(always)]
-    fn accepted(self, new: NewSpent) -> Self::Out {
+    fn fill(&self, new: &Counts, view: View<'_>, scratch: Scratch<'_>) {
+        new.fill(SPENT, HELD, view, scratch);
+    }
+
+    #[inline(always)]
+    fn accepted(&self, new: Counts) -> Self::Out {
         Ok(Totals::from(new.spent(0)))
     }
 
-    // Not by way of `Rejected`, which is larger.
-    #[inline(always)]
-    fn kept(self, view: View<'_>) -> Self::Out {
-        for cap in Cap::ALL {
-            if self.ask.is_refused_by(cap, view) && !is_closed(view) {
-                return Err(self.exceeded(view, cap));
-            }
-        }
-        // Closed; or the words have changed since they were found too full, and then the
-        // head has moved and any answer will do.
-        Err(Rejected::Closed.into())
-    }
-}
-
-impl Record {
-    #[inline]
-    fn exceeded(self, view: View<'_>, cap: Cap) -> BudgetExceeded {
-        let (spent, held) = taken(view, cap);
-        let (taken, asked) = (spent + held, self.ask.of(cap));
-        BudgetExceeded {
+    fn kept(&self, why: FirstToRefuse) -> Self::Out {
+        let FirstToRefuse::Cap { cap, limit, taken } = why else {
+            return Err(Rejected::Closed.into());
+        };
+        let asked = self.ask.of(cap);
+        Err(BudgetExceeded {
             cap: cap.as_str(),
-            limit: match (cap, cost_cap(view)) {
-                (Cap::Cost, Some(given)) => given,
-                _ => cap.as_f64(limit(view, cap).into()),
-            },
+            limit,
             attempted: if asked < Ask::TOO_MUCH {
                 cap.as_f64(taken + asked)
             } else {
                 cap.as_f64(taken) + self.dollars
             },
-        }
+        })
     }
+}
+
+/// What version 0.1 names: the first cap that refuses.
+#[derive(Clone, Copy)]
+pub(crate) enum FirstToRefuse {
+    Closed,
+    Cap { cap: Cap, limit: f64, taken: u128 },
+}
+
+#[inline(always)]
+fn first_to_refuse<N>(ask: &Ask<N>, view: View<'_>) -> Option<FirstToRefuse>
+where
+    N: Copy + Into<u128>,
+{
+    if is_closed(view) {
+        return Some(FirstToRefuse::Closed);
+    }
+    let refuses = |cap| ask.is_refused_by(cap, view).then_some(cap);
+    let cap = refuses(Cap::InputTokens)
+        .or_else(|| refuses(Cap::OutputTokens))
+        .or_else(|| refuses(Cap::TotalTokens))
+        .or_else(|| refuses(Cap::Cost))
+        .or_else(|| refuses(Cap::Calls))?;
+    let (spent, held) = taken(view, cap);
+    Some(FirstToRefuse::Cap {
+        cap,
+        limit: match (cap, cost_cap(view)) {
+            (Cap::Cost, Some(given)) => given,
+            _ => cap.as_f64(limit(view, cap).into()),
+        },
+        taken: spent + held,
+    })
 }
 
 /// Counts a call as spent.
@@ -141,34 +102,48 @@ pub(crate) struct Charge {
 }
 
 impl Operation<AMOUNTS, TERMS> for Charge {
-    type New = (NewSpent, u64);
+    type New = (Counts, u64);
+    type Why = Refusal;
     type Out = Result<Spent, Rejected>;
 
     #[inline(always)]
-    fn decide(self, view: View<'_>) -> Option<(NewSpent, u64)> {
-        let ask = self.ask;
-        let unpriced = unpriced_calls(view).saturating_add(self.unpriced.into());
-        ask.fits(view).then(|| (NewSpent::new(ask, view), unpriced))
+    fn decide(&self, view: View<'_>) -> Result<(Counts, u64), Refusal> {
+        let new = self.ask.admit(view, SPENT)?;
+        Ok((new, self.unpriced_calls(view)))
     }
 
     #[inline(always)]
-    fn fill(self, new: &(NewSpent, u64), view: View<'_>, scratch: Scratch<'_>) {
-        new.0.fill(view, scratch);
+    fn decide_at_once(&self, view: View<'_>) -> Option<(Counts, u64)> {
+        let new = self.ask.admit_at_once(view, SPENT, HELD)?;
+        Some((new, self.unpriced_calls(view)))
     }
 
     #[inline(always)]
-    fn terms(self, new: &(NewSpent, u64), view: View<'_>) -> Option<([u64; TERMS], u64)> {
+    fn fill(&self, (new, _): &(Counts, u64), view: View<'_>, scratch: Scratch<'_>) {
+        new.fill(SPENT, HELD, view, scratch);
+    }
+
+    #[inline(always)]
+    fn terms(&self, new: &(Counts, u64), view: View<'_>) -> Option<([u64; TERMS], u64)> {
         self.unpriced
             .then(|| Terms::read(view).with_unpriced(new.1).words())
     }
 
     #[inline(always)]
-    fn accepted(self, (new, unpriced): (NewSpent, u64)) -> Self::Out {
+    fn accepted(&self, (new, unpriced): (Counts, u64)) -> Self::Out {
         Ok(new.spent(unpriced))
     }
 
-    fn kept(self, view: View<'_>) -> Self::Out {
-        Err(self.ask.rejection(view))
+    #[inline(always)]
+    fn kept(&self, why: Refusal) -> Self::Out {
+        Err(self.ask.rejection(why))
+    }
+}
+
+impl Charge {
+    #[inline(always)]
+    fn unpriced_calls(&self, view: View<'_>) -> u64 {
+        unpriced_calls(view).saturating_add(self.unpriced.into())
     }
 }
 
@@ -180,33 +155,40 @@ pub(crate) struct Reserve {
 }
 
 impl Operation<AMOUNTS, TERMS> for Reserve {
-    type New = ();
+    type New = Counts;
+    type Why = Refusal;
     type Out = Result<(), Rejected>;
 
     #[inline(always)]
-    fn decide(self, view: View<'_>) -> Option<()> {
-        self.ask.fits(view).then_some(())
+    fn decide(&self, view: View<'_>) -> Result<Counts, Refusal> {
+        self.ask.admit(view, HELD)
     }
 
     #[inline(always)]
-    fn fill(self, (): &(), view: View<'_>, scratch: Scratch<'_>) {
-        fill_held(self.ask, view, scratch);
+    fn decide_at_once(&self, view: View<'_>) -> Option<Counts> {
+        self.ask.admit_at_once(view, HELD, SPENT)
     }
 
     #[inline(always)]
-    fn accepted(self, (): ()) -> Self::Out {
+    fn fill(&self, new: &Counts, view: View<'_>, scratch: Scratch<'_>) {
+        new.fill(HELD, SPENT, view, scratch);
+    }
+
+    #[inline(always)]
+    fn accepted(&self, _: Counts) -> Self::Out {
         Ok(())
     }
 
-    fn kept(self, view: View<'_>) -> Self::Out {
-        Err(self.ask.rejection(view))
+    #[inline(always)]
+    fn kept(&self, why: Refusal) -> Self::Out {
+        Err(self.ask.rejection(why))
     }
 }
 
 /// Reserves a fixed part and as many output tokens as fit.
 #[derive(Clone, Copy)]
 pub(crate) struct ReserveUpTo {
-    pub(crate) fixed: Ask,
+    pub(crate) fixed: Ask<u128>,
     pub(crate) least: u64,
     pub(crate) most: u64,
     pub(crate) per_million: MicroUsd,
@@ -214,7 +196,7 @@ pub(crate) struct ReserveUpTo {
 
 impl ReserveUpTo {
     /// What is asked for with `output` more output tokens, their cost rounded up.
-    fn ask(&self, output: u64) -> Ask {
+    fn ask(&self, output: u64) -> Ask<u128> {
         let cost = u128::from(output) * u128::from(self.per_million.as_nanos());
         Ask {
             output: self.fixed.output + u128::from(output),
@@ -226,7 +208,7 @@ impl ReserveUpTo {
     /// The most output tokens that fit beside the fixed part, if that fits.
     fn most(&self, view: View<'_>) -> u64 {
         let room = |cap| {
-            let room = u128::from(room(view, cap).unwrap_or(0));
+            let room = u128::from(room(view, cap));
             room.saturating_sub(self.fixed.of(cap))
         };
         let mut granted = u128::from(self.most.max(self.least))
@@ -243,24 +225,26 @@ impl ReserveUpTo {
 }
 
 impl Operation<AMOUNTS, TERMS> for ReserveUpTo {
-    type New = Ask;
+    type New = (Ask<u128>, Counts);
+    type Why = Refusal;
     /// What was granted, output tokens of the fixed part included.
     type Out = Result<Amounts, Rejected>;
 
-    fn decide(self, view: View<'_>) -> Option<Ask> {
+    fn decide(&self, view: View<'_>) -> Result<(Ask<u128>, Counts), Refusal> {
         let ask = self.ask(self.most(view));
-        ask.fits(view).then_some(ask)
+        Ok((ask, ask.admit(view, HELD)?))
     }
 
-    fn fill(self, ask: &Ask, view: View<'_>, scratch: Scratch<'_>) {
-        fill_held(*ask, view, scratch);
+    fn fill(&self, (_, new): &(Ask<u128>, Counts), view: View<'_>, scratch: Scratch<'_>) {
+        new.fill(HELD, SPENT, view, scratch);
     }
 
-    fn accepted(self, ask: Ask) -> Self::Out {
+    fn accepted(&self, (ask, _): (Ask<u128>, Counts)) -> Self::Out {
         Ok(ask.amounts())
     }
 
-    fn kept(self, view: View<'_>) -> Self::Out {
-        Err(self.ask(self.least).rejection(view))
+    fn kept(&self, why: Refusal) -> Self::Out {
+        // Refused is what was asked for at the least: more than that is taken only as it fits.
+        Err(self.ask(self.least).rejection(why))
     }
 }

@@ -22,30 +22,31 @@ pub(crate) struct SetLimits {
 impl Operation<AMOUNTS, TERMS> for SetLimits {
     /// The old terms.
     type New = Terms;
+    type Why = ();
     /// The old terms, or `None` if other limits were in force.
     type Out = Option<Terms>;
 
-    fn decide(self, view: View<'_>) -> Option<Terms> {
+    fn decide(&self, view: View<'_>) -> Result<Terms, ()> {
         let now = Terms::read(view);
         match self.over {
-            Some(old) if !old.has_limits_of(now) => None,
-            _ => Some(now),
+            Some(old) if !old.has_limits_of(now) => Err(()),
+            _ => Ok(now),
         }
     }
 
-    fn fill(self, _: &Terms, view: View<'_>, scratch: Scratch<'_>) {
+    fn fill(&self, _: &Terms, view: View<'_>, scratch: Scratch<'_>) {
         fill_unchanged(view, &scratch);
     }
 
-    fn terms(self, old: &Terms, _: View<'_>) -> Option<([u64; TERMS], u64)> {
+    fn terms(&self, old: &Terms, _: View<'_>) -> Option<([u64; TERMS], u64)> {
         Some(old.with_limits_of(self.terms).words())
     }
 
-    fn accepted(self, old: Terms) -> Option<Terms> {
+    fn accepted(&self, old: Terms) -> Option<Terms> {
         Some(old)
     }
 
-    fn kept(self, _: View<'_>) -> Option<Terms> {
+    fn kept(&self, (): ()) -> Option<Terms> {
         None
     }
 }
@@ -56,22 +57,26 @@ pub(crate) struct Close;
 
 impl Operation<AMOUNTS, TERMS> for Close {
     type New = Terms;
+    type Why = ();
     type Out = ();
 
-    fn decide(self, view: View<'_>) -> Option<Terms> {
+    fn decide(&self, view: View<'_>) -> Result<Terms, ()> {
         let terms = Terms::read(view);
-        (!terms.is_closed()).then_some(terms)
+        if terms.is_closed() {
+            return Err(());
+        }
+        Ok(terms)
     }
 
-    fn fill(self, _: &Terms, view: View<'_>, scratch: Scratch<'_>) {
+    fn fill(&self, _: &Terms, view: View<'_>, scratch: Scratch<'_>) {
         fill_unchanged(view, &scratch);
     }
 
-    fn terms(self, old: &Terms, _: View<'_>) -> Option<([u64; TERMS], u64)> {
+    fn terms(&self, old: &Terms, _: View<'_>) -> Option<([u64; TERMS], u64)> {
         Some(old.closed().words())
     }
 
-    fn accepted(self, _: Terms) {}
+    fn accepted(&self, _: Terms) {}
 
-    fn kept(self, _: View<'_>) {}
+    fn kept(&self, (): ()) {}
 }

@@ -1,5 +1,7 @@
 //! Counting: what has happened already, so that nothing can refuse it.
 
+use std::convert::Infallible;
+
 use crate::receipt::Excess;
 use crate::register::Operation;
 use crate::rejection::Cap;
@@ -40,15 +42,16 @@ pub(crate) struct NewCount {
 
 impl Operation<AMOUNTS, TERMS> for Count {
     type New = NewCount;
+    type Why = Infallible;
     type Out = Counted;
 
     #[inline(always)]
-    fn decide(self, view: View<'_>) -> Option<NewCount> {
+    fn decide(&self, view: View<'_>) -> Result<NewCount, Infallible> {
         let (input, clipped_input) = count(view.amount(SPENT_INPUT), self.spend.input);
         let (output, clipped_output) = count(view.amount(SPENT_OUTPUT), self.spend.output);
         let (cost, clipped_cost) = count(view.amount(SPENT_COST), self.spend.cost);
         let (calls, clipped_calls) = count(view.amount(CALLS), self.call.into());
-        Some(NewCount {
+        Ok(NewCount {
             spent: Spent {
                 input_tokens: input,
                 output_tokens: output,
@@ -64,7 +67,7 @@ impl Operation<AMOUNTS, TERMS> for Count {
     }
 
     #[inline(always)]
-    fn fill(self, new: &NewCount, view: View<'_>, scratch: Scratch<'_>) {
+    fn fill(&self, new: &NewCount, view: View<'_>, scratch: Scratch<'_>) {
         scratch.set(SPENT_INPUT, new.spent.input_tokens);
         scratch.set(SPENT_OUTPUT, new.spent.output_tokens);
         scratch.set(SPENT_COST, new.spent.cost.as_nanos());
@@ -79,14 +82,14 @@ impl Operation<AMOUNTS, TERMS> for Count {
     }
 
     #[inline(always)]
-    fn terms(self, new: &NewCount, view: View<'_>) -> Option<([u64; TERMS], u64)> {
+    fn terms(&self, new: &NewCount, view: View<'_>) -> Option<([u64; TERMS], u64)> {
         let unpriced = new.spent.unpriced_calls;
         self.unpriced
             .then(|| Terms::read(view).with_unpriced(unpriced).words())
     }
 
     #[inline(always)]
-    fn accepted(self, new: NewCount) -> Counted {
+    fn accepted(&self, new: NewCount) -> Counted {
         let spent = new.spent;
         let over = |cap: Cap, spent: u64| spent.saturating_sub(new.limits[cap as usize]);
         let total = spent.input_tokens.saturating_add(spent.output_tokens);
@@ -103,13 +106,8 @@ impl Operation<AMOUNTS, TERMS> for Count {
         }
     }
 
-    /// Counting keeps nothing as it is, so nobody gets here.
-    fn kept(self, view: View<'_>) -> Counted {
-        Counted {
-            spent: State::read(view).spent(unpriced_calls(view)),
-            over_cap: Excess::default(),
-            saturated: false,
-        }
+    fn kept(&self, why: Infallible) -> Counted {
+        match why {}
     }
 }
 
@@ -129,13 +127,14 @@ pub(crate) struct Clear;
 
 impl Operation<AMOUNTS, TERMS> for Clear {
     type New = Spent;
+    type Why = Infallible;
     type Out = Spent;
 
-    fn decide(self, view: View<'_>) -> Option<Spent> {
-        Some(State::read(view).spent(unpriced_calls(view)))
+    fn decide(&self, view: View<'_>) -> Result<Spent, Infallible> {
+        Ok(State::read(view).spent.spent(unpriced_calls(view)))
     }
 
-    fn fill(self, _: &Spent, view: View<'_>, scratch: Scratch<'_>) {
+    fn fill(&self, _: &Spent, view: View<'_>, scratch: Scratch<'_>) {
         for spent in SPENT_INPUT..=CALLS {
             scratch.set(spent, 0);
         }
@@ -144,16 +143,15 @@ impl Operation<AMOUNTS, TERMS> for Clear {
         }
     }
 
-    fn terms(self, old: &Spent, view: View<'_>) -> Option<([u64; TERMS], u64)> {
+    fn terms(&self, old: &Spent, view: View<'_>) -> Option<([u64; TERMS], u64)> {
         (old.unpriced_calls > 0).then(|| Terms::read(view).with_unpriced(0).words())
     }
 
-    fn accepted(self, old: Spent) -> Spent {
+    fn accepted(&self, old: Spent) -> Spent {
         old
     }
 
-    /// Clearing keeps nothing as it is, so nobody gets here.
-    fn kept(self, view: View<'_>) -> Spent {
-        State::read(view).spent(unpriced_calls(view))
+    fn kept(&self, why: Infallible) -> Spent {
+        match why {}
     }
 }

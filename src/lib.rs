@@ -108,6 +108,7 @@
 compile_error!("token-budget-pool needs 64-bit atomics, which this target does not have");
 
 mod admit;
+mod ask;
 mod builder;
 mod caps;
 mod change;

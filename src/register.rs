@@ -75,7 +75,7 @@
 //! owned by threads, named with a sequence number); Boehm, *Can seqlocks get along
 //! with programming language memory models?* (2012) (the reader's fence).
 
-use std::ptr;
+use std::{array, ptr};
 
 use crossbeam_utils::CachePadded;
 
@@ -93,6 +93,8 @@ const NEAR_PAGES: usize = 4;
 /// From this version on a register is worth a page: below it, one of many quiet
 /// ones stays small.
 const HOT: u64 = 1024;
+
+const READER_PAUSES: u32 = 5;
 
 /// The tag of a slot whose terms are not to be trusted. The first terms have
 /// version 1.
@@ -120,8 +122,18 @@ impl Head {
         (self.0 as usize & ((1 << Self::SLOT_BITS) - 1)) >> 1
     }
 
+    /// Whether it names slot `which` of pair `number`.
+    fn names(self, number: usize, which: usize) -> bool {
+        self.0 & MARKS == (number << 1 | which) as u64
+    }
+
     fn which(self) -> usize {
         self.0 as usize & 1
+    }
+
+    /// The head after this one, naming the other slot of the same pair.
+    fn other(self) -> Self {
+        Self((self.0 + (1 << Self::SLOT_BITS)) ^ 1)
     }
 
     /// The head after this one, naming slot `which` of pair `number`.
@@ -212,42 +224,47 @@ impl<const A: usize, const T: usize> Scratch<'_, A, T> {
     }
 }
 
-/// One change of a register's words, in steps that compile to straight code: all by
-/// value, so that what it asks for stays in machine registers.
+/// One change of a register's words, in steps that compile to straight code.
 ///
 /// The steps may run several times, on words of two states, and never on foreign
 /// code: no closure of a user, no `Drop` of a user's type, no allocation. An update
 /// of the same register inside one would write the slot that this one is about
 /// to publish.
 pub(crate) trait Operation<const A: usize, const T: usize>: Copy {
-    /// What `decide` worked out.
+    /// What `decide` works out.
     type New;
+    /// Why it leaves the words as they are, with all that the answer tells of them;
+    /// `Infallible` if it never does.
+    type Why: Copy;
     /// What the caller gets.
     type Out;
 
-    /// Whether `kept` is worth a place in the caller's code, because it is small and
-    /// callers are kept out again and again.
-    const KEPT_INLINE: bool = false;
+    /// What the words become, or why they stay.
+    fn decide(&self, view: View<'_, A, T>) -> Result<Self::New, Self::Why>;
 
-    /// What the words become, or `None` to leave them.
-    fn decide(self, view: View<'_, A, T>) -> Option<Self::New>;
+    /// The same where it is plain to see, and `None` where it takes `decide` to tell: what is
+    /// worth a place in the caller's code.
+    #[inline(always)]
+    fn decide_at_once(&self, view: View<'_, A, T>) -> Option<Self::New> {
+        self.decide(view).ok()
+    }
 
     /// Stores every new amount. Those that stay are read again from `view`: the
     /// CAS vouches for them too.
-    fn fill(self, new: &Self::New, view: View<'_, A, T>, scratch: Scratch<'_, A, T>);
+    fn fill(&self, new: &Self::New, view: View<'_, A, T>, scratch: Scratch<'_, A, T>);
 
     /// New terms and marks, where the operation changes them.
     #[inline]
-    fn terms(self, new: &Self::New, view: View<'_, A, T>) -> Option<([u64; T], u64)> {
+    fn terms(&self, new: &Self::New, view: View<'_, A, T>) -> Option<([u64; T], u64)> {
         let _ = (new, view);
         None
     }
 
     /// The answer after `new` took effect.
-    fn accepted(self, new: Self::New) -> Self::Out;
+    fn accepted(&self, new: Self::New) -> Self::Out;
 
-    /// The answer when `decide` left the words of this `view` as they are.
-    fn kept(self, view: View<'_, A, T>) -> Self::Out;
+    /// The answer when `decide` left the words as they are.
+    fn kept(&self, why: Self::Why) -> Self::Out;
 }
 
 /// The register: `A` amounts and `T` terms.
@@ -274,21 +291,24 @@ impl<const A: usize, const T: usize> Register<A, T> {
     /// What `look` makes of one state that existed. Writes nothing.
     #[inline]
     pub(crate) fn read<R>(&self, look: impl Fn(View<'_, A, T>) -> R) -> R {
-        let mut back = StandBack::new(SHARED);
         loop {
             let head = self.head();
             let seen = look(self.view(head));
             if self.unmoved(head) {
                 return seen;
             }
-            back.wait();
+            // A reader has little to lose by looking again at once, and the writer that it
+            // disturbs has: some pauses serve both.
+            pause(READER_PAUSES);
         }
     }
 
     /// Runs `operation` in one step, as the thread that `numbers` tells.
-    // Inlined down to the first attempt, with the operation in machine registers: a
-    // store more before the CAS costs more than everything else here. What comes
-    // after that attempt takes a copy.
+    // Inlined for the case of all hot loops: the current slot is my own. There are two
+    // copies of it, so that the slot is told by a branch, which the processor predicts, and
+    // not by an address made of the head: so words, decision and stores need not wait
+    // for the load of the head, which itself waits for the exchange before it. This halves
+    // the time of a record.
     #[inline(always)]
     pub(crate) fn update<O>(&self, numbers: &impl Numbering, operation: O) -> O::Out
     where
@@ -296,14 +316,43 @@ impl<const A: usize, const T: usize> Register<A, T> {
     {
         let number = numbers.kept();
         let pair = self.own_pair(number);
-        let mut missed = Missed::Lost;
-        match self.attempt(number, pair, operation, &mut missed) {
-            Some(out) => out,
-            None => {
-                let copy = operation;
-                self.go_on(numbers, &copy, missed)
+        if let Some(pair) = pair {
+            let head = self.head();
+            let [first, second] = &**pair;
+            let out = if head.names(number, 0) {
+                self.update_from(head, first, operation, second)
+            } else if head.names(number, 1) {
+                self.update_from(head, second, operation, first)
+            } else {
+                None
+            };
+            if let Some(out) = out {
+                return out;
             }
         }
+        // A copy, so that the operation itself stays in machine registers.
+        let copy = operation;
+        match pair {
+            Some(pair) => self.go_on(number, pair, &copy),
+            None => self.visit(numbers, &copy),
+        }
+    }
+
+    /// One attempt from `slot`, the current one, to the `other` of its pair, which is the caller's;
+    /// `None` if it changed nothing.
+    #[inline(always)]
+    fn update_from<O>(
+        &self,
+        head: Head,
+        slot: &Slot<A, T>,
+        operation: O,
+        other: &Slot<A, T>,
+    ) -> Option<O::Out>
+    where
+        O: Operation<A, T>,
+    {
+        let new = operation.decide_at_once(View(slot))?;
+        self.swing(head, View(slot), &operation, new, head.other(), other)
     }
 
     /// Installs the pairs of the numbers up to `threads`, so that their threads'
@@ -336,53 +385,121 @@ impl<const A: usize, const T: usize> Register<A, T> {
         self.head.load(Ordering::Relaxed) == head.0
     }
 
-    /// One attempt at an update; `None`, with the reason in `missed` (`Lost` before), if it
-    /// brought no answer. `pair` is held by the caller, since before the call: to a head
-    /// loaded earlier, a slot that the pair's last holder published since would look free.
-    #[inline(always)]
-    fn attempt<O>(
-        &self,
-        number: usize,
-        pair: Option<&Pair<A, T>>,
-        operation: O,
-        missed: &mut Missed,
-    ) -> Option<O::Out>
+    /// Runs `operation` with the pair of `number`, held by the caller, until there is an answer.
+    #[inline(never)]
+    fn go_on<O>(&self, number: usize, pair: &Pair<A, T>, operation: &O) -> O::Out
+    where
+        O: Operation<A, T>,
+    {
+        let mut back = StandBack::new(number);
+        loop {
+            let head = self.head();
+            let view = self.view(head);
+            match operation.decide(view) {
+                Ok(new) => {
+                    if let Some(out) = self.commit(head, view, operation, new, number, pair) {
+                        return out;
+                    }
+                }
+                Err(why) => {
+                    if self.unmoved(head) {
+                        return operation.kept(why);
+                    }
+                }
+            }
+            back.wait();
+        }
+    }
+
+    /// Runs `operation` through the shared pair, which is claimed only once there is something
+    /// to change.
+    #[inline(never)]
+    fn visit<O>(&self, numbers: &impl Numbering, operation: &O) -> O::Out
     where
         O: Operation<A, T>,
     {
         let head = self.head();
-        // Looked for in our own pair first: a lone thread finds it there, and need not
-        // find its page.
-        let (view, mine) = match pair {
-            Some(pair) if head.number() == number => (View(&pair[head.which()]), head.which() ^ 1),
-            _ => (self.view(head), 0),
-        };
-        let Some(new) = operation.decide(view) else {
-            if !O::KEPT_INLINE {
-                *missed = Missed::Kept;
-                return None;
+        let view = self.view(head);
+        let new = operation.decide_at_once(view);
+        if new.is_none() {
+            if let Some(out) = self.keep(operation) {
+                return out;
             }
-            let out = operation.kept(view);
-            if self.unmoved(head) {
-                return Some(out);
+        }
+        let Some(claim) = self.claim_shared() else {
+            return self.update_crowded(numbers, operation);
+        };
+        let mut visit = Visit {
+            register: self,
+            numbers,
+            claim: Some(claim),
+            contended: false,
+        };
+        if let Some(new) = new {
+            // The head was loaded before the pair was held. Found to be the same now, it will do.
+            if self.head() == head {
+                if let Some(out) = self.commit(head, view, operation, new, SHARED, &self.shared) {
+                    return out;
+                }
             }
-            // Moved while we looked. Most likely it is still to be kept, so as a reader.
-            *missed = Missed::Kept;
-            return None;
-        };
-        let Some(pair) = pair else {
-            *missed = Missed::NoPair;
-            return None;
-        };
-        let slot = &pair[mine];
-        let next = head.next(number, mine);
+            visit.contended = true;
+        }
+        self.go_on(SHARED, &self.shared, operation)
+    }
 
+    /// The answer of an operation that changes nothing, as a reader: a refusal claims nothing
+    /// and writes nothing. `None` if it would change something after all.
+    fn keep<O>(&self, operation: &O) -> Option<O::Out>
+    where
+        O: Operation<A, T>,
+    {
+        let why = self.read(|view| operation.decide(view).err())?;
+        Some(operation.kept(why))
+    }
+
+    /// Swings the head to the free slot of the pair of `number`.
+    #[inline]
+    fn commit<O>(
+        &self,
+        head: Head,
+        view: View<'_, A, T>,
+        operation: &O,
+        new: O::New,
+        number: usize,
+        pair: &Pair<A, T>,
+    ) -> Option<O::Out>
+    where
+        O: Operation<A, T>,
+    {
+        let free = if head.names(number, 0) { 1 } else { 0 };
+        let next = head.next(number, free);
+        self.swing(head, view, operation, new, next, &pair[free])
+    }
+
+    /// Fills `free` with what `new` makes of `view`, and swings the head there, from `head` to
+    /// `next`; `None` if somebody else moved the head first.
+    ///
+    /// `free` is of a pair that the caller holds since before `head` was loaded: to a head
+    /// loaded earlier, a slot that the pair's last holder published since would look free.
+    #[inline(always)]
+    fn swing<O>(
+        &self,
+        head: Head,
+        view: View<'_, A, T>,
+        operation: &O,
+        new: O::New,
+        next: Head,
+        free: &Slot<A, T>,
+    ) -> Option<O::Out>
+    where
+        O: Operation<A, T>,
+    {
         // Release fence: pairs with the Acquire fence in `unmoved`. Whoever reads a
         // word stored below will find the head moved off this slot, as we did.
         fence(Ordering::Release);
-        operation.fill(&new, view, Scratch(slot));
+        operation.fill(&new, view, Scratch(free));
         let terms = operation.terms(&new, view);
-        let carried = carry_terms(view, slot, terms, next);
+        let carried = carry_terms(view, free, terms, next);
 
         let swung = self.head.compare_exchange(
             head.0,
@@ -399,86 +516,9 @@ impl<const A: usize, const T: usize> Register<A, T> {
         }
         if carried {
             // Relaxed: private, and after the fence above like any store to it.
-            slot.tag.store(VOID, Ordering::Relaxed);
+            free.tag.store(VOID, Ordering::Relaxed);
         }
         None
-    }
-
-    /// Goes on after a first attempt that brought no answer.
-    #[inline(never)]
-    fn go_on<O>(&self, numbers: &impl Numbering, operation: &O, missed: Missed) -> O::Out
-    where
-        O: Operation<A, T>,
-    {
-        let number = numbers.kept();
-        if let Some(pair) = self.own_pair(number) {
-            return self.write_on(number, pair, operation, missed);
-        }
-        if let Missed::Kept = missed {
-            // As a reader, so that a refusal claims nothing and writes nothing.
-            if let Some(out) = self.keep(operation) {
-                return out;
-            }
-        }
-        let Some(claim) = self.claim_shared() else {
-            return self.update_crowded(numbers, operation);
-        };
-        let mut visit = Visit {
-            register: self,
-            numbers,
-            claim: Some(claim),
-            contended: false,
-        };
-        let mut missed = Missed::Lost;
-        match self.attempt(SHARED, Some(&self.shared), *operation, &mut missed) {
-            Some(out) => out,
-            None => {
-                visit.contended = true;
-                self.write_on(SHARED, &self.shared, operation, missed)
-            }
-        }
-    }
-
-    /// Goes on with a pair until there is an answer.
-    #[cold]
-    fn write_on<O>(
-        &self,
-        number: usize,
-        pair: &Pair<A, T>,
-        operation: &O,
-        mut missed: Missed,
-    ) -> O::Out
-    where
-        O: Operation<A, T>,
-    {
-        let mut back = StandBack::new(number);
-        loop {
-            match missed {
-                Missed::Lost => back.wait(),
-                Missed::NoPair => {}
-                Missed::Kept => {
-                    if let Some(out) = self.keep(operation) {
-                        return out;
-                    }
-                }
-            }
-            missed = Missed::Lost;
-            if let Some(out) = self.attempt(number, Some(pair), *operation, &mut missed) {
-                return out;
-            }
-        }
-    }
-
-    /// The answer of an operation that leaves the words as they are; `None` if it would
-    /// change them after all.
-    fn keep<O>(&self, operation: &O) -> Option<O::Out>
-    where
-        O: Operation<A, T>,
-    {
-        self.read(|view| match operation.decide(view) {
-            None => Some(operation.kept(view)),
-            Some(_) => None,
-        })
     }
 
     /// The shared pair is taken: a pair of one's own, now.
@@ -490,7 +530,7 @@ impl<const A: usize, const T: usize> Register<A, T> {
         let _claim = loop {
             if let Some(number) = numbers.take() {
                 let pair = self.install_pair(number.get());
-                return self.write_on(number.get(), pair, operation, Missed::NoPair);
+                return self.go_on(number.get(), pair, operation);
             }
             // As many threads as there are numbers: the others take turns.
             match self.claim_shared() {
@@ -498,7 +538,7 @@ impl<const A: usize, const T: usize> Register<A, T> {
                 None => yield_now(),
             }
         };
-        self.write_on(SHARED, &self.shared, operation, Missed::NoPair)
+        self.go_on(SHARED, &self.shared, operation)
     }
 
     #[cold]
@@ -593,7 +633,7 @@ fn carry_terms<const A: usize, const T: usize>(
     next: Head,
 ) -> bool {
     if let Some((terms, marks)) = new {
-        store_terms(slot, |index| terms[index], tag(next.version(), marks));
+        store_terms(slot, terms, tag(next.version(), marks));
         return true;
     }
     let tag = view.tag();
@@ -601,19 +641,20 @@ fn carry_terms<const A: usize, const T: usize>(
     if slot.tag.load(Ordering::Relaxed) == tag {
         return false;
     }
-    store_terms(slot, |index| view.term(index), tag);
+    copy_terms(view, slot, tag);
     true
 }
 
 #[cold]
-fn store_terms<const A: usize, const T: usize>(
-    slot: &Slot<A, T>,
-    terms: impl Fn(usize) -> u64,
-    tag: u64,
-) {
+#[inline(never)]
+fn copy_terms<const A: usize, const T: usize>(view: View<'_, A, T>, slot: &Slot<A, T>, tag: u64) {
+    store_terms(slot, array::from_fn(|index| view.term(index)), tag);
+}
+
+fn store_terms<const A: usize, const T: usize>(slot: &Slot<A, T>, terms: [u64; T], tag: u64) {
     // Relaxed, as in `Scratch::set`.
-    for (index, word) in slot.terms.iter().enumerate() {
-        word.store(terms(index), Ordering::Relaxed);
+    for (word, term) in slot.terms.iter().zip(terms) {
+        word.store(term, Ordering::Relaxed);
     }
     slot.tag.store(tag, Ordering::Relaxed);
 }
@@ -715,21 +756,12 @@ impl<V> Drop for Installed<V> {
     }
 }
 
-/// Why an attempt brought no answer.
-enum Missed {
-    /// Somebody else moved the head first.
-    Lost,
-    /// Nothing is to be changed, as it seems, and the answer to that is yet to be worked out.
-    Kept,
-    /// There was no pair to write to.
-    NoPair,
-}
-
-/// How long a call that lost to another stands back before it looks again.
+/// How long an update that lost to another stands back before it looks again.
 ///
-/// Two pauses, a hundred, then some hundreds: the winner goes on with lines that
-/// it has, and the head changes cores less often. It is no lock: nobody waits for
-/// anybody in particular.
+/// Two pauses, then some dozens: the winner goes on with lines that it has, and the head
+/// changes cores less often. Longer, and all updates together are hardly faster, but a loser's
+/// takes longer (the 99.99th percentile grows as the pauses do). It is no lock: nobody
+/// waits for anybody in particular.
 struct StandBack {
     number: usize,
     losses: u32,
@@ -743,16 +775,20 @@ impl StandBack {
 
     #[cold]
     fn wait(&mut self) {
-        self.losses = self.losses.saturating_add(1);
+        self.losses = self.losses.wrapping_add(1);
         let pauses = match self.losses {
             1 => 2,
-            2 => 100,
             // Jitter, so that two threads in step get out of it: any hash will do.
-            n => 250 + n.wrapping_add(self.number as u32).wrapping_mul(0x9E37_79B9) % 251,
+            n => 30 + n.wrapping_add(self.number as u32).wrapping_mul(0x9E37_79B9) % 31,
         };
-        for _ in 0..pauses {
-            spin_loop();
-        }
+        pause(pauses);
+    }
+}
+
+#[inline]
+fn pause(times: u32) {
+    for _ in 0..times {
+        spin_loop();
     }
 }
 

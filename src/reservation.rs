@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::admit::Reserve;
+use crate::ask::Ask;
 use crate::count::Count;
 use crate::receipt::Excess;
-use crate::state::{Amounts, Ask};
+use crate::state::Amounts;
 use crate::{BudgetPool, MicroUsd, Receipt, Rejected, Usage};
 
 /// A [`Hold`] that borrows its pool, from [`BudgetPool::reserve`]. Its methods are those of
@@ -265,7 +266,7 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
         if let (None, Some(assumed)) = (more.cost, pool.assumed_cost()) {
             ask.unpriced = false;
             let (told, held) = (self.told.cost, self.held.cost);
-            ask.cost = assumed.saturating_sub(told).saturating_sub(held).into();
+            ask.cost = assumed.saturating_sub(told).saturating_sub(held);
         }
         pool.update(Reserve { ask })?;
         self.held = self.held.zip(ask.amounts(), u64::saturating_add);

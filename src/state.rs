@@ -5,7 +5,7 @@
 
 use std::array;
 
-use crate::rejection::{Cap, Exceeded, Reason, Rejected};
+use crate::rejection::Cap;
 use crate::{register, Caps, Limits, MicroUsd, Snapshot, Spent, Usage};
 
 // Amounts: the words that move.
@@ -18,6 +18,11 @@ pub(crate) const HELD_OUTPUT: usize = 5;
 pub(crate) const HELD_COST: usize = 6;
 pub(crate) const HELD_CALLS: usize = 7;
 pub(crate) const AMOUNTS: usize = 8;
+
+/// The words of what is spent, and of what is held beside it.
+pub(crate) const SPENT: Words = &[SPENT_INPUT, SPENT_OUTPUT, SPENT_COST, CALLS];
+pub(crate) const HELD: Words = &[HELD_INPUT, HELD_OUTPUT, HELD_COST, HELD_CALLS];
+pub(crate) type Words = &'static [usize; 4];
 
 // Terms: the words that rarely change. First the limits, in the order of `Cap::ALL`;
 // `u64::MAX`, the most that can be counted, where there is none.
@@ -78,42 +83,60 @@ impl From<Amounts> for Usage {
     }
 }
 
+/// What is spent, or what is held.
+#[derive(Clone, Copy)]
+pub(crate) struct Counts {
+    pub(crate) amounts: Amounts,
+    pub(crate) calls: u64,
+}
+
+impl Counts {
+    /// Stores these in the words of `to`, and what is `beside` them as it is.
+    #[inline(always)]
+    pub(crate) fn fill(&self, to: Words, beside: Words, view: View<'_>, scratch: Scratch<'_>) {
+        let &[input, output, cost, calls] = to;
+        scratch.set(input, self.amounts.input);
+        scratch.set(output, self.amounts.output);
+        scratch.set(cost, self.amounts.cost);
+        scratch.set(calls, self.calls);
+        for &word in beside {
+            scratch.set(word, view.amount(word));
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn spent(self, unpriced_calls: u64) -> Spent {
+        Spent {
+            input_tokens: self.amounts.input,
+            output_tokens: self.amounts.output,
+            cost: MicroUsd::from_nanos(self.amounts.cost),
+            calls: self.calls,
+            unpriced_calls,
+        }
+    }
+}
+
 /// The amounts of a pool.
 #[derive(Clone, Copy)]
 pub(crate) struct State {
-    pub(crate) spent: Amounts,
-    pub(crate) calls: u64,
-    pub(crate) held: Amounts,
-    pub(crate) held_calls: u64,
+    pub(crate) spent: Counts,
+    pub(crate) held: Counts,
 }
 
 impl State {
     #[inline(always)]
     pub(crate) fn read(view: View<'_>) -> Self {
+        let counts = |&[input, output, cost, calls]: Words| Counts {
+            amounts: Amounts {
+                input: view.amount(input),
+                output: view.amount(output),
+                cost: view.amount(cost),
+            },
+            calls: view.amount(calls),
+        };
         Self {
-            spent: Amounts {
-                input: view.amount(SPENT_INPUT),
-                output: view.amount(SPENT_OUTPUT),
-                cost: view.amount(SPENT_COST),
-            },
-            calls: view.amount(CALLS),
-            held: Amounts {
-                input: view.amount(HELD_INPUT),
-                output: view.amount(HELD_OUTPUT),
-                cost: view.amount(HELD_COST),
-            },
-            held_calls: view.amount(HELD_CALLS),
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn spent(&self, unpriced_calls: u64) -> Spent {
-        Spent {
-            input_tokens: self.spent.input,
-            output_tokens: self.spent.output,
-            cost: MicroUsd::from_nanos(self.spent.cost),
-            calls: self.calls,
-            unpriced_calls,
+            spent: counts(SPENT),
+            held: counts(HELD),
         }
     }
 }
@@ -126,7 +149,7 @@ pub(crate) fn limit(view: View<'_>, cap: Cap) -> u64 {
 
 /// Whether a limit is set on cost.
 #[inline(always)]
-fn limits_cost(view: View<'_>) -> bool {
+pub(crate) fn limits_cost(view: View<'_>) -> bool {
     view.tag() & IS_SET << (Cap::Cost as u64) != 0
 }
 
@@ -150,9 +173,9 @@ pub(crate) fn snapshot(view: View<'_>) -> Snapshot {
     let state = State::read(view);
     let terms = Terms::read(view);
     Snapshot {
-        spent: state.spent(terms.unpriced),
-        reserved: state.held.into(),
-        calls_in_flight: state.held_calls,
+        spent: state.spent.spent(terms.unpriced),
+        reserved: state.held.amounts.into(),
+        calls_in_flight: state.held.calls,
         limits: terms.limits(),
         closed: terms.is_closed(),
     }
@@ -275,38 +298,21 @@ impl Terms {
     }
 }
 
-/// What a call asks to be admitted for.
-///
-/// In `u128`, so that what fits no count at all is refused by the same comparison
-/// as what does not fit a limit.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Ask {
-    pub(crate) input: u128,
-    pub(crate) output: u128,
-    pub(crate) cost: u128,
-    pub(crate) calls: u64,
-    /// Its cost is not known, and no cost was assumed for it.
-    pub(crate) unpriced: bool,
-    /// What the call holds already.
-    pub(crate) own: Amounts,
-}
-
-/// What is left of a dimension; `None` if more than its limit is taken.
+/// What is left of a dimension: nothing, where more than its limit is taken.
 // Spelled out, here and below: loops over the words of a dimension stay loops.
 #[inline(always)]
-pub(crate) fn room(view: View<'_>, cap: Cap) -> Option<u64> {
-    let left = |spent, held| {
-        let room = limit(view, cap).checked_sub(view.amount(spent))?;
-        room.checked_sub(view.amount(held))
-    };
+pub(crate) fn room(view: View<'_>, cap: Cap) -> u64 {
+    let less = |room: u64, amount| room.saturating_sub(view.amount(amount));
+    let limit = limit(view, cap);
     match cap {
-        Cap::InputTokens => left(SPENT_INPUT, HELD_INPUT),
-        Cap::OutputTokens => left(SPENT_OUTPUT, HELD_OUTPUT),
-        Cap::TotalTokens => left(SPENT_INPUT, HELD_INPUT)?
-            .checked_sub(view.amount(SPENT_OUTPUT))?
-            .checked_sub(view.amount(HELD_OUTPUT)),
-        Cap::Cost => left(SPENT_COST, HELD_COST),
-        Cap::Calls => left(CALLS, HELD_CALLS),
+        Cap::InputTokens => less(less(limit, SPENT_INPUT), HELD_INPUT),
+        Cap::OutputTokens => less(less(limit, SPENT_OUTPUT), HELD_OUTPUT),
+        Cap::TotalTokens => {
+            let room = less(less(limit, SPENT_INPUT), HELD_INPUT);
+            less(less(room, SPENT_OUTPUT), HELD_OUTPUT)
+        }
+        Cap::Cost => less(less(limit, SPENT_COST), HELD_COST),
+        Cap::Calls => less(less(limit, CALLS), HELD_CALLS),
     }
 }
 
@@ -323,143 +329,5 @@ pub(crate) fn taken(view: View<'_>, cap: Cap) -> (u128, u128) {
         ),
         Cap::Cost => (word(SPENT_COST), word(HELD_COST)),
         Cap::Calls => (word(CALLS), word(HELD_CALLS)),
-    }
-}
-
-/// A limit that refused, and the numbers that it went by.
-fn exceeded(view: View<'_>, cap: Cap, asked: u128, own: u128) -> Exceeded {
-    let limit = limit(view, cap);
-    let (spent, held) = taken(view, cap);
-    let requested = own + asked;
-    let reason = if requested > limit.into() {
-        Reason::NeverFits
-    } else if spent + requested > limit.into() {
-        Reason::Exhausted
-    } else {
-        Reason::Busy
-    };
-    Exceeded {
-        cap,
-        limit,
-        spent,
-        reserved: held.saturating_sub(own),
-        requested,
-        reason,
-    }
-}
-
-impl Ask {
-    /// Stands for any amount that no count can hold. Asks stay far below `u128::MAX`, so that
-    /// sums of them fit: the most is 2^64 output tokens at 2^64 a million, near 2^108.
-    pub(crate) const TOO_MUCH: u128 = 1 << 65;
-
-    #[inline(always)]
-    pub(crate) fn of(self, cap: Cap) -> u128 {
-        match cap {
-            Cap::InputTokens => self.input,
-            Cap::OutputTokens => self.output,
-            Cap::TotalTokens => self.input + self.output,
-            Cap::Cost => self.cost,
-            Cap::Calls => self.calls.into(),
-        }
-    }
-
-    /// What the call has of it already.
-    fn own(self, cap: Cap) -> u128 {
-        let Amounts {
-            input,
-            output,
-            cost,
-        } = self.own;
-        match cap {
-            Cap::InputTokens => input.into(),
-            Cap::OutputTokens => output.into(),
-            Cap::TotalTokens => u128::from(input) + u128::from(output),
-            Cap::Cost => cost.into(),
-            Cap::Calls => 0,
-        }
-    }
-
-    /// Whether a limit leaves too little room. It refuses only who asks for more of its
-    /// dimension.
-    #[inline(always)]
-    pub(crate) fn is_refused_by(self, cap: Cap, view: View<'_>) -> bool {
-        let asked = self.of(cap);
-        asked > 0 && room(view, cap).map_or(true, |room| asked > room.into())
-    }
-
-    /// Whether it is refused because its cost is unknown.
-    #[inline(always)]
-    fn is_unpriced(self, view: View<'_>) -> bool {
-        self.unpriced && limits_cost(view)
-    }
-
-    /// Whether there is room for all of it.
-    #[inline(always)]
-    pub(crate) fn fits(self, view: View<'_>) -> bool {
-        let refuses = |cap| self.is_refused_by(cap, view);
-        !(is_closed(view)
-            || self.is_unpriced(view)
-            || refuses(Cap::InputTokens)
-            || refuses(Cap::OutputTokens)
-            || refuses(Cap::TotalTokens)
-            || refuses(Cap::Cost)
-            || refuses(Cap::Calls))
-    }
-
-    /// Why it does not fit: of the limits that refuse, the first with the worst reason.
-    #[cold]
-    pub(crate) fn rejection(&self, view: View<'_>) -> Rejected {
-        if is_closed(view) {
-            return Rejected::Closed;
-        }
-        if self.is_unpriced(view) {
-            return Rejected::Unpriced {
-                limit: MicroUsd::from_nanos(limit(view, Cap::Cost)),
-            };
-        }
-        let mut named: Option<Exceeded> = None;
-        for cap in Cap::ALL {
-            if self.is_refused_by(cap, view) {
-                let next = exceeded(view, cap, self.of(cap), self.own(cap));
-                match named {
-                    Some(named) if named.reason >= next.reason => {}
-                    _ => named = Some(next),
-                }
-            }
-        }
-        match named {
-            Some(exceeded) => Rejected::Exceeded(exceeded),
-            // The words have changed since they were found too full. Any answer will
-            // do: the head has moved, and this one is thrown away.
-            None => Rejected::Closed,
-        }
-    }
-}
-
-impl Ask {
-    /// What is asked for, once it was admitted: so it fits.
-    #[inline(always)]
-    pub(crate) fn amounts(&self) -> Amounts {
-        Amounts {
-            input: self.input as u64,
-            output: self.output as u64,
-            cost: self.cost as u64,
-        }
-    }
-}
-
-impl From<Usage> for Ask {
-    /// One call of this usage, as far as its cost is known.
-    #[inline(always)]
-    fn from(usage: Usage) -> Ask {
-        Ask {
-            input: usage.input_tokens.into(),
-            output: usage.output_tokens.into(),
-            cost: usage.cost.unwrap_or(MicroUsd::ZERO).as_nanos().into(),
-            calls: 1,
-            unpriced: usage.cost.is_none(),
-            own: Amounts::default(),
-        }
     }
 }

@@ -49,7 +49,7 @@ use crate::memory::Counting;
 use crate::plan::Plan;
 use crate::private_work::PrivateWork;
 use crate::report::Report;
-use crate::results::Results;
+use crate::results::{Results, Workload};
 use crate::workloads::{Env, Heat};
 
 #[global_allocator]
@@ -61,6 +61,9 @@ struct Args {
     /// Some seconds instead of some minutes: to see that it works. Its figures say little.
     #[arg(long)]
     quick: bool,
+    /// Only this workload.
+    #[arg(long, value_name = "WORKLOAD", value_enum)]
+    only: Option<Workload>,
     /// Where to write the report.
     #[arg(long, value_name = "DIR", default_value = "target/compare")]
     out: PathBuf,
@@ -80,7 +83,8 @@ fn main() -> ExitCode {
         }
     };
     let plan = if args.quick { Plan::QUICK } else { Plan::FULL };
-    let heats = workloads::heats(&plan);
+    let mut heats = workloads::heats(&plan);
+    heats.retain(|heat| args.only.is_none() || args.only == Some(heat.workload));
     let env = Env {
         plan,
         places: Places::default(),

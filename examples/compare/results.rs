@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// What the threads do.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, clap::ValueEnum)]
 pub(crate) enum Workload {
     Accepted,
     Work200,

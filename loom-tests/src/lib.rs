@@ -1,51 +1,22 @@
-//! The library's own files, compiled against loom.
+//! The library's own files, compiled against a model checker: loom, or shuttle.
 //!
 //! `sync` and `this_thread` are modules of this package in place of the library's of
-//! the same name and shape: nothing in the library's `src/` knows of loom, so no flag
+//! the same name and shape: nothing in the library's `src/` knows of a checker, so no flag
 //! can be forgotten. Everything else is included from there as it is.
 //!
 //! A scenario (see [`scenario`]) is a pool, a program for each of some threads, and
-//! the answers that sequential orders of these programs allow. `cargo test` runs all
-//! of them against the plain shim and `cargo test -p token-budget-pool-ghost` against
-//! the ghost shim (see `src/sync.rs`); they find different bugs, so run both
-//! (`cargo test --workspace`).
+//! the answers that sequential orders of these programs allow (see `src/explain.rs`). There
+//! are three packages of these files, and they find different bugs, so run them all
+//! (`cargo test --workspace`):
+//!
+//! - `cargo test`: loom, with the plain shim. All executions of short programs.
+//! - `cargo test -p token-budget-pool-ghost`: loom, with the ghost shim (see `src/sync.rs`).
+//! - `cargo test -p token-budget-pool-shuttle`: shuttle. Random executions of long
+//!   programs (see `src/sample.rs`).
 
 extern crate self as token_budget_pool;
 
-#[path = "../../src/admit.rs"]
-mod admit;
-#[path = "../../src/builder.rs"]
-mod builder;
-#[path = "../../src/caps.rs"]
-mod caps;
-#[path = "../../src/change.rs"]
-mod change;
-#[path = "../../src/count.rs"]
-mod count;
-#[path = "../../src/limits.rs"]
-mod limits;
-#[path = "../../src/money.rs"]
-mod money;
-#[path = "../../src/pool.rs"]
-mod pool;
-#[path = "../../src/price.rs"]
-mod price;
-#[path = "../../src/receipt.rs"]
-mod receipt;
-#[path = "../../src/register.rs"]
-mod register;
-#[path = "../../src/rejection.rs"]
-mod rejection;
-#[path = "../../src/reservation.rs"]
-mod reservation;
-#[path = "../../src/snapshot.rs"]
-mod snapshot;
-#[path = "../../src/state.rs"]
-mod state;
-#[path = "../../src/thread_number.rs"]
-mod thread_number;
-#[path = "../../src/usage.rs"]
-mod usage;
+include!("library.rs");
 
 mod sync;
 mod this_thread;
@@ -54,17 +25,12 @@ mod this_thread;
 // In the crate that defines them, `non_exhaustive` enums are exhausted.
 #[allow(unreachable_patterns, clippy::field_reassign_with_default)]
 mod oracle;
+
+#[cfg(not(feature = "shuttle"))]
+pub mod exhaust;
+mod explain;
+pub mod model;
+#[cfg(feature = "shuttle")]
+mod sample;
 pub mod scenario;
 mod sequence;
-
-pub use builder::{Builder, Restore};
-pub use caps::{Caps, InvalidCap, Totals};
-pub use limits::Limits;
-pub use money::{InvalidUsd, MicroUsd, ParseUsdError};
-pub use pool::BudgetPool;
-pub use price::{InvalidPrice, Price};
-pub use receipt::{Excess, Receipt};
-pub use rejection::{BudgetExceeded, Cap, Exceeded, Reason, Rejected};
-pub use reservation::{Hold, OwnedReservation, Reservation};
-pub use snapshot::Snapshot;
-pub use usage::{Spent, Usage};
