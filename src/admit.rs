@@ -1,6 +1,6 @@
 //! Admission: what happens only if all of it fits. Record, charge, reserve.
 
-use crate::ask::{Ask, Refusal};
+use crate::ask::Ask;
 use crate::register::Operation;
 use crate::rejection::{BudgetExceeded, Cap, Rejected};
 use crate::state::{cost_cap, is_closed, limit, room, taken, unpriced_calls};
@@ -103,11 +103,11 @@ pub(crate) struct Charge {
 
 impl Operation<AMOUNTS, TERMS> for Charge {
     type New = (Counts, u64);
-    type Why = Refusal;
+    type Why = Rejected;
     type Out = Result<Spent, Rejected>;
 
     #[inline(always)]
-    fn decide(&self, view: View<'_>) -> Result<(Counts, u64), Refusal> {
+    fn decide(&self, view: View<'_>) -> Result<(Counts, u64), Rejected> {
         let new = self.ask.admit(view, SPENT)?;
         Ok((new, self.unpriced_calls(view)))
     }
@@ -135,8 +135,8 @@ impl Operation<AMOUNTS, TERMS> for Charge {
     }
 
     #[inline(always)]
-    fn kept(&self, why: Refusal) -> Self::Out {
-        Err(self.ask.rejection(why))
+    fn kept(&self, why: Rejected) -> Self::Out {
+        Err(why)
     }
 }
 
@@ -156,11 +156,11 @@ pub(crate) struct Reserve {
 
 impl Operation<AMOUNTS, TERMS> for Reserve {
     type New = Counts;
-    type Why = Refusal;
+    type Why = Rejected;
     type Out = Result<(), Rejected>;
 
     #[inline(always)]
-    fn decide(&self, view: View<'_>) -> Result<Counts, Refusal> {
+    fn decide(&self, view: View<'_>) -> Result<Counts, Rejected> {
         self.ask.admit(view, HELD)
     }
 
@@ -180,8 +180,8 @@ impl Operation<AMOUNTS, TERMS> for Reserve {
     }
 
     #[inline(always)]
-    fn kept(&self, why: Refusal) -> Self::Out {
-        Err(self.ask.rejection(why))
+    fn kept(&self, why: Rejected) -> Self::Out {
+        Err(why)
     }
 }
 
@@ -226,11 +226,11 @@ impl ReserveUpTo {
 
 impl Operation<AMOUNTS, TERMS> for ReserveUpTo {
     type New = (Ask<u128>, Counts);
-    type Why = Refusal;
+    type Why = Rejected;
     /// What was granted, output tokens of the fixed part included.
     type Out = Result<Amounts, Rejected>;
 
-    fn decide(&self, view: View<'_>) -> Result<(Ask<u128>, Counts), Refusal> {
+    fn decide(&self, view: View<'_>) -> Result<(Ask<u128>, Counts), Rejected> {
         let ask = self.ask(self.most(view));
         Ok((ask, ask.admit(view, HELD)?))
     }
@@ -243,8 +243,7 @@ impl Operation<AMOUNTS, TERMS> for ReserveUpTo {
         Ok(ask.amounts())
     }
 
-    fn kept(&self, why: Refusal) -> Self::Out {
-        // Refused is what was asked for at the least: more than that is taken only as it fits.
-        Err(self.ask(self.least).rejection(why))
+    fn kept(&self, why: Rejected) -> Self::Out {
+        Err(why)
     }
 }

@@ -5,21 +5,6 @@ use crate::state::{is_closed, limit, limits_cost, room, taken};
 use crate::state::{Amounts, Counts, View, Words};
 use crate::{MicroUsd, Usage};
 
-/// Why a call is refused.
-#[derive(Clone, Copy)]
-pub(crate) enum Refusal {
-    Closed,
-    /// By this limit on cost.
-    Unpriced(MicroUsd),
-    By {
-        cap: Cap,
-        limit: u64,
-        spent: u128,
-        held: u128,
-        reason: Reason,
-    },
-}
-
 /// What a call asks to be admitted for, its amounts counted in `N`: in `u128` where they may be
 /// more than a count can hold.
 #[derive(Clone, Copy, Default)]
@@ -111,7 +96,7 @@ impl<N: Copy + Into<u128>> Ask<N> {
 
     /// What the counts in the words of `to` become with this, or why it is refused.
     #[inline(always)]
-    pub(crate) fn admit(&self, view: View<'_>, to: Words) -> Result<Counts, Refusal> {
+    pub(crate) fn admit(&self, view: View<'_>, to: Words) -> Result<Counts, Rejected> {
         match self.refusal(view) {
             None => Ok(self.admitted(view, to)),
             Some(why) => Err(why),
@@ -147,15 +132,14 @@ impl<N: Copy + Into<u128>> Ask<N> {
     /// Why it does not fit, if it does not: of the limits that refuse, the first with the worst
     /// reason.
     #[inline(always)]
-    pub(crate) fn refusal(&self, view: View<'_>) -> Option<Refusal> {
+    pub(crate) fn refusal(&self, view: View<'_>) -> Option<Rejected> {
         if is_closed(view) {
-            return Some(Refusal::Closed);
+            return Some(Rejected::Closed);
         }
         if self.is_unpriced(view) {
-            return Some(Refusal::Unpriced(MicroUsd::from_nanos(limit(
-                view,
-                Cap::Cost,
-            ))));
+            return Some(Rejected::Unpriced {
+                limit: MicroUsd::from_nanos(limit(view, Cap::Cost)),
+            });
         }
         let mut named = self.worse(view, Cap::InputTokens, None);
         named = self.worse(view, Cap::OutputTokens, named);
@@ -163,40 +147,14 @@ impl<N: Copy + Into<u128>> Ask<N> {
         named = self.worse(view, Cap::Cost, named);
         named = self.worse(view, Cap::Calls, named);
         let (cap, reason) = named?;
-        let (spent, held) = taken(view, cap);
-        Some(Refusal::By {
-            cap,
-            limit: limit(view, cap),
-            spent,
-            held,
-            reason,
-        })
-    }
-
-    /// The refusal as the caller is told.
-    #[inline(always)]
-    pub(crate) fn rejection(&self, refusal: Refusal) -> Rejected {
-        match refusal {
-            Refusal::Closed => Rejected::Closed,
-            Refusal::Unpriced(limit) => Rejected::Unpriced { limit },
-            Refusal::By {
-                cap,
-                limit,
-                spent,
-                held,
-                reason,
-            } => {
-                let own = self.own(cap);
-                Rejected::Exceeded(Exceeded {
-                    cap,
-                    limit,
-                    spent,
-                    reserved: held.saturating_sub(own),
-                    requested: own + self.of(cap),
-                    reason,
-                })
-            }
-        }
+        // Each on its own, so that which words they are is known when it is compiled.
+        Some(Rejected::Exceeded(match cap {
+            Cap::InputTokens => self.exceeded(view, Cap::InputTokens, reason),
+            Cap::OutputTokens => self.exceeded(view, Cap::OutputTokens, reason),
+            Cap::TotalTokens => self.exceeded(view, Cap::TotalTokens, reason),
+            Cap::Cost => self.exceeded(view, Cap::Cost, reason),
+            Cap::Calls => self.exceeded(view, Cap::Calls, reason),
+        }))
     }
 
     /// Of what is `named` and `cap`, what refuses for the worse reason.
@@ -222,6 +180,20 @@ impl<N: Copy + Into<u128>> Ask<N> {
         match named {
             Some((_, worst)) if worst >= reason => named,
             _ => Some((cap, reason)),
+        }
+    }
+
+    #[inline(always)]
+    fn exceeded(&self, view: View<'_>, cap: Cap, reason: Reason) -> Exceeded {
+        let (spent, held) = taken(view, cap);
+        let own = self.own(cap);
+        Exceeded {
+            cap,
+            limit: limit(view, cap),
+            spent,
+            reserved: held.saturating_sub(own),
+            requested: own + self.of(cap),
+            reason,
         }
     }
 }

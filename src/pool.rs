@@ -269,7 +269,7 @@ impl BudgetPool {
         let ask = self.ask(usage);
         match self.register.read(|view| ask.refusal(view)) {
             None => Ok(()),
-            Some(refusal) => Err(ask.rejection(refusal)),
+            Some(rejected) => Err(rejected),
         }
     }
 

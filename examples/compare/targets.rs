@@ -261,5 +261,7 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
             cells.collect(),
         );
     }
+    // With `--only`, most were not measured.
+    all.retain(|target| !target.cells.is_empty());
     all
 }
