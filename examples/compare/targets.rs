@@ -3,7 +3,7 @@
 use crate::machine;
 use crate::results::{Metric, Results, Spread, Workload};
 use crate::rivals::atomics::CasLoop;
-use crate::rivals::mutex::{IntegerMutex, ParkingLot, Std};
+use crate::rivals::mutex::{IntegerMutex, ParkingLot, ReservingMutex, Std};
 use crate::rivals::others::Published;
 use crate::rivals::ours::{Record, Reserve, TryCharge};
 use crate::rivals::{Budget, Reserving};
@@ -220,6 +220,19 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
         AtMost(1024.0),
         Bytes,
         memory(CROWD, Metric::BytesUsed),
+    );
+
+    // The mutex above knows nothing of what is held, and of limits that change.
+    add(
+        "time of try_charge, of a std Mutex's that counts what is held too",
+        Evidence,
+        Times,
+        over(
+            Accepted,
+            &THREADS,
+            OURS,
+            <ReservingMutex<Std> as Budget>::NAME,
+        ),
     );
 
     // That threads that contended really ran at once.

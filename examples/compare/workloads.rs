@@ -77,7 +77,7 @@ pub(crate) fn heats(plan: &Plan) -> Vec<Heat> {
         often(
             Workload::Accepted,
             contestants![accepted, Budget: TryCharge, Record, IntegerMutex<Std>,
-                IntegerMutex<ParkingLot>, Published, LlmBudget, BudgetContext, Governor,
+                IntegerMutex<ParkingLot>, ReservingMutex<Std>, Published, LlmBudget, BudgetContext, Governor,
                 SemaphoreForget, SemaphoreDrop, AddThenUndo, Seqlock, FetchAdd, CasLoop],
         );
         often(

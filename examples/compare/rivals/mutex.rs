@@ -147,10 +147,11 @@ impl<L: Lock> Readable for IntegerMutex<L> {
     }
 }
 
-#[derive(Clone, Copy, Default)]
 pub(crate) struct Held {
     spent: Counts,
     held: Counts,
+    /// Behind the lock, like ours: they can be changed.
+    caps: Caps,
 }
 
 impl Held {
@@ -165,18 +166,37 @@ impl Held {
     }
 }
 
-/// It holds estimates too: one lock to reserve, one to settle.
+/// It holds estimates too: one lock to reserve, one to settle, one to record beside what is held.
 pub(crate) struct ReservingMutex<L: Lock> {
     state: L::Mutex<Held>,
-    caps: Caps,
 }
 
 impl<L: Lock> ReservingMutex<L> {
+    fn fresh(room: Room) -> Self {
+        Self {
+            state: L::new(Held {
+                spent: Counts::default(),
+                held: Counts::default(),
+                caps: Caps::of(room),
+            }),
+        }
+    }
+
+    #[inline]
+    fn try_record(&self, call: &Call) -> Result<Counts, BudgetExceeded> {
+        L::with(&self.state, |state| {
+            let all = state.all().and_then(|all| all.and(call));
+            all.ok_or(OVERFLOW)?.within(&state.caps)?;
+            state.spent = state.spent.and(call).ok_or(OVERFLOW)?;
+            Ok(state.spent)
+        })
+    }
+
     #[inline]
     fn reserve(&self, estimate: &Call) -> Result<(), BudgetExceeded> {
         L::with(&self.state, |state| {
             let all = state.all().and_then(|all| all.and(estimate));
-            all.ok_or(OVERFLOW)?.within(&self.caps)?;
+            all.ok_or(OVERFLOW)?.within(&state.caps)?;
             // It fits beside what is spent, so it fits.
             state.held = state.held.and(estimate).ok_or(OVERFLOW)?;
             Ok(())
@@ -186,7 +206,7 @@ impl<L: Lock> ReservingMutex<L> {
     #[inline]
     fn settle(&self, estimate: &Call, actual: &Call) -> Counts {
         L::with(&self.state, |state| {
-            let Held { spent, held } = state;
+            let Held { spent, held, .. } = state;
             held.input -= estimate.input;
             held.output -= estimate.output;
             held.nanos -= estimate.nanos;
@@ -204,10 +224,7 @@ impl<L: Lock> Reserving for ReservingMutex<L> {
     const NAME: &'static str = L::RESERVES;
 
     fn new(room: Room) -> Self {
-        Self {
-            state: L::new(Held::default()),
-            caps: Caps::of(room),
-        }
+        Self::fresh(room)
     }
 
     #[inline]
@@ -216,5 +233,26 @@ impl<L: Lock> Reserving for ReservingMutex<L> {
             Ok(()) => self.settle(estimate, actual).calls,
             Err(exceeded) => exceeded.cap.len() as u64,
         }
+    }
+}
+
+impl<L: Lock> Budget for ReservingMutex<L> {
+    const NAME: &'static str = L::RESERVES;
+    const LACKS: &'static str = "blocks: a suspended holder stops everybody";
+
+    fn new(room: Room) -> Self {
+        Self::fresh(room)
+    }
+
+    #[inline]
+    fn record(&self, call: &Call) -> u64 {
+        match self.try_record(call) {
+            Ok(counts) => counts.calls,
+            Err(exceeded) => exceeded.cap.len() as u64,
+        }
+    }
+
+    fn calls(&self) -> Option<u64> {
+        Some(L::with(&self.state, |state| state.spent.calls))
     }
 }
