@@ -1,0 +1,146 @@
+//! Where the threads meet: all hammer one pool, until one is asked to go on alone.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use token_budget_pool::{linger, place, Snapshot, Usage};
+
+use crate::freezer::{self, Word};
+use crate::subjects::{in_ratio, spend, Subject};
+
+/// What one thread has to do while the others are frozen.
+pub const STEPS: u64 = 1_000;
+
+const NOBODY: usize = usize::MAX;
+
+/// What all threads see.
+pub struct Field<S> {
+    /// A pool a round.
+    pools: Vec<S>,
+    round: AtomicUsize,
+    alone: AtomicUsize,
+    steps: AtomicU64,
+    turned_away: AtomicU64,
+}
+
+/// What each of a thread's calls was, in tokens in.
+fn amount(thread: usize) -> u64 {
+    thread as u64 + 1
+}
+
+impl<S: Subject> Field<S> {
+    pub fn new(rounds: usize) -> Self {
+        Self {
+            pools: (0..rounds).map(|_| S::fresh()).collect(),
+            round: AtomicUsize::new(0),
+            alone: AtomicUsize::new(NOBODY),
+            steps: AtomicU64::new(0),
+            turned_away: AtomicU64::new(0),
+        }
+    }
+
+    /// From now on the threads hammer this round's pool.
+    pub fn begin(&self, round: usize) {
+        self.round.store(round, Ordering::Release);
+    }
+
+    /// Lets the threads end.
+    pub fn end(&self) {
+        self.begin(self.pools.len());
+    }
+
+    /// Asks `thread` to go on alone, now that the others are frozen. It says when it is done.
+    pub fn ask(&self, thread: usize) {
+        self.steps.store(0, Ordering::Relaxed);
+        self.alone.store(thread, Ordering::Release);
+    }
+
+    /// Asks it no longer; whether it was not done yet.
+    pub fn call_off(&self, thread: usize) -> bool {
+        let asked =
+            self.alone
+                .compare_exchange(thread, NOBODY, Ordering::AcqRel, Ordering::Relaxed);
+        asked.is_ok()
+    }
+
+    fn is_asked(&self, thread: usize) -> bool {
+        self.alone.load(Ordering::Acquire) == thread
+    }
+
+    /// What has been done of the [`STEPS`].
+    pub fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
+    }
+
+    /// How often a thread that went on alone found the shared pair taken.
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away.load(Ordering::Relaxed)
+    }
+
+    /// What a thread does. Returns how many of its calls each pool has counted.
+    pub fn hammer(&self, thread: usize) -> Vec<u64> {
+        let mut calls = vec![0; self.pools.len()];
+        let mut turn = 0;
+        loop {
+            let round = self.round.load(Ordering::Acquire);
+            let Some(pool) = self.pools.get(round) else {
+                return calls;
+            };
+            freezer::enter_round(round);
+            if self.is_asked(thread) {
+                linger::set(false);
+                calls[round] += self.go_on_alone(thread, pool);
+                linger::set(true);
+            } else {
+                calls[round] += pool.step(amount(thread), turn).calls;
+                assert_in_ratio(pool.snapshot());
+                turn += 1;
+            }
+        }
+    }
+
+    /// With all others frozen, every answer is known.
+    fn go_on_alone(&self, thread: usize, pool: &S) -> u64 {
+        let turned_away = place::turned_away();
+        let mut calls = 0;
+        let mut expected = pool.snapshot();
+        for turn in 0..STEPS {
+            let stepped = pool.step(amount(thread), turn);
+            let now = pool.snapshot();
+            calls += stepped.calls;
+            spend(&mut expected.spent, amount(thread), stepped.calls);
+            if !self.is_asked(thread) {
+                return calls;
+            }
+            assert_eq!(now, expected);
+            assert_in_ratio(now);
+            if let Some(answer) = stepped.answer {
+                assert_eq!(answer, now.spent.into());
+            }
+            self.steps.fetch_add(1, Ordering::Relaxed);
+        }
+        let turned_away = place::turned_away() - turned_away;
+        self.turned_away.fetch_add(turned_away, Ordering::Relaxed);
+        if self.call_off(thread) {
+            freezer::say(Word::Done);
+        }
+        calls
+    }
+
+    /// That each pool has counted what the threads say, and holds nothing any more.
+    pub fn assert_adds_up(&self, calls: &[Vec<u64>]) {
+        for (round, pool) in self.pools.iter().enumerate() {
+            let mut expected = S::fresh().snapshot();
+            for (thread, calls) in calls.iter().enumerate() {
+                spend(&mut expected.spent, amount(thread), calls[round]);
+            }
+            assert_eq!(pool.snapshot(), expected, "in round {round}");
+        }
+    }
+}
+
+fn assert_in_ratio(snapshot: Snapshot) {
+    let (spent, reserved) = (snapshot.spent, snapshot.reserved);
+    let spent = Usage::tokens(spent.input_tokens, spent.output_tokens).cost(spent.cost);
+    assert_eq!(spent, in_ratio(spent.input_tokens));
+    assert_eq!(reserved, in_ratio(reserved.input_tokens));
+}
