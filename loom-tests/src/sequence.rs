@@ -6,7 +6,7 @@ use crate::scenario::{Answer, Op};
 use crate::{Limits, MicroUsd};
 
 /// The pool after some operations in sequence, and the reservations of its threads.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Sequence {
     pool: Oracle,
     holds: Vec<Vec<Option<OracleHold>>>,

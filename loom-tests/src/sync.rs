@@ -1,5 +1,5 @@
-//! The atomics that the library is checked with: loom's, in the shape of the library's
-//! own `sync`.
+//! The atomics that the library is checked with: the model checker's, in the shape of the
+//! library's own `sync`.
 //!
 //! # The ghost shim
 //!
@@ -28,14 +28,13 @@
 
 use std::cell::RefCell;
 
-use loom::sync::atomic as real;
-use loom::thread::ThreadId;
+use token_budget_pool::model::atomic as real;
+use token_budget_pool::model::thread::{self, ThreadId};
 
-pub(crate) use loom::sync::atomic::{fence, Ordering};
-pub(crate) use loom::thread::yield_now;
+pub(crate) use token_budget_pool::model::atomic::{fence, Ordering};
+pub(crate) use token_budget_pool::model::thread::yield_now;
 
-/// Nothing: under loom a lost exchange ends by itself, and a yield here would hide
-/// orders.
+/// Nothing: a lost exchange ends by itself, and a yield here would hide orders.
 pub(crate) fn spin_loop() {}
 
 /// What a scenario can require to have happened in some of its executions.
@@ -56,7 +55,7 @@ pub enum Event {
 }
 
 impl Event {
-    pub(crate) const ALL: [Event; 6] = [
+    pub const ALL: [Event; 6] = [
         Event::Refused,
         Event::Lost,
         Event::SharedTaken,
@@ -67,7 +66,7 @@ impl Event {
 }
 
 /// What goes on in one execution. All threads of a model run on one thread of the
-/// system, so a `std` thread-local is what they share unseen by loom.
+/// system, so a `std` thread-local is what they share unseen by the model.
 #[derive(Default)]
 struct Watch {
     counts: [u64; Event::ALL.len()],
@@ -97,7 +96,7 @@ fn watch<R>(look: impl FnOnce(&mut Watch) -> R) -> R {
 }
 
 fn me() -> ThreadId {
-    loom::thread::current().id()
+    thread::current().id()
 }
 
 /// Starts an execution in which only the first `pairs` pairs of a page are used, of a
@@ -111,6 +110,11 @@ pub(crate) fn begin(pairs: usize, words_a_slot: usize) {
             ..Watch::default()
         }
     });
+}
+
+/// Ends an execution: what takes a number from now on is not the scenario.
+pub(crate) fn end() {
+    watch(|watch| watch.given.clear());
 }
 
 /// Takes the first atomic that `load` loads for the head.
@@ -293,8 +297,8 @@ impl AtomicU64 {
         swung
     }
 
-    /// Only the bitmap of numbers is exchanged so, by whoever takes one. loom's never
-    /// fails for no reason.
+    /// Only the bitmap of numbers is exchanged so, by whoever takes one. The
+    /// model's never fails for no reason.
     pub(crate) fn compare_exchange_weak(
         &self,
         current: u64,

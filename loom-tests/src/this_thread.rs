@@ -8,6 +8,8 @@
 
 use std::cell::Cell;
 
+use token_budget_pool::model;
+
 use crate::sync::AtomicU64;
 use crate::thread_number::{Number, Numbering, Numbers, NUMBERS};
 
@@ -26,11 +28,12 @@ pub enum Whose {
 }
 
 thread_local! {
-    /// How many numbers there are in this scenario. Not loom's: the same for all threads.
+    /// How many numbers there are in this scenario. Not the model's: the same for all
+    /// threads.
     static LIMIT: Cell<usize> = const { Cell::new(0) };
 }
 
-loom::lazy_static! {
+model::lazy_static! {
     static ref TAKEN: Numbers = Numbers::new(
         // Of the bitmap, the scenarios need the first word.
         std::array::from_fn::<_, { (NUMBERS + 1) / 64 }, _>(|index| match index {
@@ -41,7 +44,7 @@ loom::lazy_static! {
     );
 }
 
-loom::thread_local! {
+model::thread_local! {
     static KEPT: Cell<usize> = Cell::new(0);
     static WHOSE: Cell<Whose> = Cell::new(Whose::None);
 }
@@ -78,6 +81,11 @@ pub(crate) fn end() {
     if number != 0 && WHOSE.with(Cell::get) == Whose::Taken {
         TAKEN.give(number);
     }
+}
+
+/// Whether all numbers are free again. To be called when all threads have ended.
+pub(crate) fn all_given_back() -> bool {
+    (1..=LIMIT.get()).all(|number| TAKEN.take() == Some(number))
 }
 
 /// The calling thread, as the register sees it.

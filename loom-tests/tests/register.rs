@@ -21,8 +21,9 @@ mod thread_number;
 use std::sync::{Arc, Mutex};
 
 use register::{Operation, Register, Scratch, View};
-use sync::Event;
+use sync::{AtomicU64, Event};
 use this_thread::{ThisThread, Whose};
+use thread_number::Numbers;
 use token_budget_pool::exhaust::orders;
 
 const AMOUNTS: usize = 2;
@@ -642,4 +643,19 @@ fn terms_that_lost_to_others() {
         .role(ONE, &[], &[Lower(5), Add(1, 10), Add(4, 40)])
         .role(TWO, &[], &[Lower(4)])
         .check([74, 6], [690, 160], &[Event::Lost, Event::Refused]);
+}
+
+/// All numbers of the bitmap's first word are taken.
+#[test]
+fn numbers_go_on_in_the_next_word() {
+    loom::model(|| {
+        sync::begin(0, 1);
+        let words = std::array::from_fn(|index| match index {
+            0 => AtomicU64::new(u64::MAX),
+            1 => AtomicU64::new(0),
+            _ => AtomicU64::inert(),
+        });
+        let numbers = Numbers::new(words, 64);
+        assert_eq!((numbers.take(), numbers.take()), (Some(64), None));
+    });
 }

@@ -1,0 +1,344 @@
+//! A copy of the sources in which mutants are built, and the scenarios run on them.
+//!
+//! Each scenario has a process of its own: loom aborts the process after some failures, and
+//! which scenario that was would be lost.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{Read, Seek};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, ensure, Context, Result};
+use cargo_metadata::diagnostic::DiagnosticLevel;
+use cargo_metadata::Message;
+use tempfile::TempDir;
+
+/// What the model checks need of the repository.
+const COPIED: [&str; 3] = ["src", "loom-tests", "tests/support"];
+
+/// A scenario has no end if it computes for so many times as long as it took on the sources
+/// as they are, and for at least so many seconds.
+const LIMIT: u32 = 5;
+const LEAST_SECONDS: u64 = 20;
+
+/// How a process ends that computed for too long.
+const SIGKILL: i32 = 9;
+const SIGXCPU: i32 = 24;
+
+/// What a scenario says that saw too few executions, in `loom-tests`.
+const TOO_LITTLE: &str = "TOO LITTLE EXPLORED";
+
+/// Scenarios that are built and run together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Suite {
+    /// Of the register, under the plain shim.
+    Plain,
+    /// Of the register, under the ghost shim.
+    Ghost,
+    /// Of what stands on the register, under the plain shim.
+    Pools,
+}
+
+impl Suite {
+    /// What finds most in the least time comes first.
+    pub(crate) const ALL: [Suite; 3] = [Suite::Plain, Suite::Ghost, Suite::Pools];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Suite::Plain => "plain",
+            Suite::Ghost => "ghost",
+            Suite::Pools => "pools",
+        }
+    }
+
+    fn selection(self) -> &'static [&'static str] {
+        match self {
+            Suite::Plain => &["-p", "token-budget-pool-loom", "--test", "register"],
+            Suite::Ghost => &["-p", "token-budget-pool-ghost", "--test", "register"],
+            Suite::Pools => &["-p", "token-budget-pool-loom", "--tests"],
+        }
+    }
+
+    fn has(self, binary: &str) -> bool {
+        self != Suite::Pools || binary != "register"
+    }
+}
+
+struct Scenario {
+    binary: String,
+    name: String,
+    /// How many seconds it may compute; `None` until it is known how long it takes.
+    limit: Option<u64>,
+}
+
+/// How a scenario ended.
+enum End {
+    Passed,
+    Failed(String),
+    /// It failed, but only because it saw too few executions.
+    TooLittle,
+    /// It had no end.
+    Never,
+}
+
+/// What a suite says of what is in the copy.
+pub(crate) enum Verdict {
+    DoesNotCompile,
+    /// These scenarios failed first, and what they said.
+    Failed(Vec<(String, String)>),
+    Passed {
+        endless: Vec<String>,
+        too_little: Vec<String>,
+    },
+}
+
+pub(crate) struct Lab {
+    tree: TempDir,
+    target: PathBuf,
+    scenarios: HashMap<Suite, Vec<Scenario>>,
+}
+
+impl Lab {
+    /// Copies the repository at `root` to `work`. All scenarios have to be green on it as it
+    /// is.
+    pub(crate) fn new(root: &Path, work: &Path) -> Result<Self> {
+        // Beside each other: what is below its target directory cargo takes for generated,
+        // and would look for it in the tree of an earlier run.
+        let target = work.join("target");
+        fs::create_dir_all(&target).with_context(|| format!("make {}", target.display()))?;
+        let tree = tempfile::Builder::new()
+            .prefix("tree-")
+            .tempdir_in(work)
+            .with_context(|| format!("make a directory in {}", work.display()))?;
+        for part in COPIED {
+            copy(&root.join(part), &tree.path().join(part))
+                .with_context(|| format!("copy {}", root.join(part).display()))?;
+        }
+        let mut lab = Self {
+            tree,
+            target,
+            scenarios: HashMap::new(),
+        };
+        for suite in Suite::ALL {
+            let measured = lab.measure(suite)?;
+            lab.scenarios.insert(suite, measured);
+        }
+        Ok(lab)
+    }
+
+    pub(crate) fn write(&self, file: &str, text: &str) -> Result<()> {
+        fs::write(self.tree.path().join(file), text).with_context(|| format!("write {file}"))
+    }
+
+    /// Builds what is in the copy and runs `suite` on it until a scenario fails.
+    pub(crate) fn run(&self, suite: Suite) -> Result<Verdict> {
+        let Some(binaries) = self.build(suite)? else {
+            return Ok(Verdict::DoesNotCompile);
+        };
+        let (mut failed, mut endless, mut too_little) = (vec![], vec![], vec![]);
+        for (scenario, end, _) in self.run_all(&self.scenarios[&suite], &binaries)? {
+            let name = scenario.name.clone();
+            match end {
+                End::Passed => {}
+                End::Failed(said) => failed.push((name, said)),
+                End::TooLittle => too_little.push(name),
+                End::Never => endless.push(name),
+            }
+        }
+        if !failed.is_empty() {
+            return Ok(Verdict::Failed(failed));
+        }
+        Ok(Verdict::Passed {
+            endless,
+            too_little,
+        })
+    }
+
+    /// The scenarios of `suite`, the shortest first.
+    fn measure(&self, suite: Suite) -> Result<Vec<Scenario>> {
+        let started = Instant::now();
+        let shim = suite.name();
+        let binaries = self.build(suite)?;
+        let binaries = binaries.with_context(|| format!("{shim}: does not compile as it is"))?;
+        let mut scenarios = vec![];
+        for (binary, path) in &binaries {
+            let listed = Command::new(path)
+                .args(["--list", "--format=terse"])
+                .output()?;
+            let names = String::from_utf8(listed.stdout)?;
+            let names = names.lines().filter_map(|line| line.strip_suffix(": test"));
+            scenarios.extend(names.map(|name| Scenario {
+                binary: binary.clone(),
+                name: name.to_owned(),
+                limit: None,
+            }));
+        }
+        ensure!(!scenarios.is_empty(), "{shim}: no scenarios");
+        let mut measured = vec![];
+        for (scenario, end, took) in self.run_all(&scenarios, &binaries)? {
+            let name = &scenario.name;
+            match end {
+                End::Passed => measured.push((took, scenario)),
+                End::Failed(said) => bail!("{name} ({shim}) is red as it is: {said}"),
+                End::TooLittle => bail!("{name} ({shim}) is red as it is: {TOO_LITTLE}"),
+                End::Never => unreachable!("there was no limit"),
+            }
+        }
+        measured.sort_by_key(|(took, _)| *took);
+        eprintln!(
+            "{shim}: {} scenarios are green as it is, built and run in {} s",
+            measured.len(),
+            started.elapsed().as_secs()
+        );
+        let limited = measured.into_iter().map(|(took, scenario)| Scenario {
+            binary: scenario.binary.clone(),
+            name: scenario.name.clone(),
+            limit: Some(LEAST_SECONDS.max((took * LIMIT).as_secs())),
+        });
+        Ok(limited.collect())
+    }
+
+    /// The test binaries of `suite`, by name; `None` if it does not compile.
+    fn build(&self, suite: Suite) -> Result<Option<HashMap<String, PathBuf>>> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo)
+            .args(["test", "--no-run", "--locked", "--message-format=json"])
+            .args(suite.selection())
+            .arg("--manifest-path")
+            .arg(self.tree.path().join("loom-tests/Cargo.toml"))
+            .env("CARGO_TARGET_DIR", &self.target)
+            .output()
+            .context("run cargo")?;
+        let mut binaries = HashMap::new();
+        let mut errors = false;
+        for message in Message::parse_stream(&built.stdout[..]) {
+            match message.context("read what cargo says")? {
+                Message::CompilerMessage(told) => {
+                    errors |= told.message.level == DiagnosticLevel::Error;
+                }
+                Message::CompilerArtifact(artifact) => {
+                    let name = artifact.target.name;
+                    if let Some(path) = artifact.executable.filter(|_| suite.has(&name)) {
+                        ensure!(!artifact.fresh, "cargo did not build {name} anew");
+                        binaries.insert(name, path.into());
+                    }
+                }
+                _ => {}
+            }
+        }
+        if errors {
+            return Ok(None);
+        }
+        ensure!(
+            built.status.success(),
+            "cargo: {}",
+            String::from_utf8_lossy(&built.stderr)
+        );
+        Ok(Some(binaries))
+    }
+
+    /// Runs them on all cores, in their order, and starts no more of them once one failed.
+    fn run_all<'s>(
+        &self,
+        scenarios: &'s [Scenario],
+        binaries: &HashMap<String, PathBuf>,
+    ) -> Result<Vec<(&'s Scenario, End, Duration)>> {
+        let next = AtomicUsize::new(0);
+        let failed = AtomicBool::new(false);
+        let ends = Mutex::new(vec![]);
+        let work = || -> Result<()> {
+            while !failed.load(Ordering::Relaxed) {
+                let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                    break;
+                };
+                let started = Instant::now();
+                let end = self.run_one(scenario, &binaries[&scenario.binary])?;
+                failed.fetch_or(matches!(end, End::Failed(_)), Ordering::Relaxed);
+                ends.lock()
+                    .unwrap()
+                    .push((scenario, end, started.elapsed()));
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let cores = thread::available_parallelism()?.get();
+            let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+            workers
+                .into_iter()
+                .try_for_each(|worker| worker.join().expect("a worker does not panic"))
+        })?;
+        Ok(ends.into_inner().unwrap())
+    }
+
+    fn run_one(&self, scenario: &Scenario, binary: &Path) -> Result<End> {
+        let mut output = tempfile::tempfile().context("make a file for what is said")?;
+        // Of the processor's time, since the machine may be busy with something else.
+        let limit = scenario.limit.map_or("unlimited".into(), |s| s.to_string());
+        let status = Command::new("sh")
+            .args(["-c", r#"ulimit -t "$0" && exec "$@""#, &limit])
+            .arg(binary)
+            // As it goes: what the harness holds back is lost when the process is aborted.
+            .args(["--exact", &scenario.name, "--nocapture"])
+            .current_dir(self.tree.path().join("loom-tests"))
+            .env("RUST_BACKTRACE", "0")
+            .stdout(output.try_clone()?)
+            .stderr(output.try_clone()?)
+            .status()
+            .with_context(|| format!("run {}", binary.display()))?;
+        if matches!(status.signal(), Some(SIGKILL | SIGXCPU)) {
+            return Ok(End::Never);
+        }
+        if status.success() {
+            return Ok(End::Passed);
+        }
+        let mut told = vec![];
+        output.rewind()?;
+        output.read_to_end(&mut told)?;
+        let told = String::from_utf8_lossy(&told);
+        Ok(match first_panic(&told) {
+            Some(said) if said.contains(TOO_LITTLE) => End::TooLittle,
+            Some(said) => End::Failed(said.to_owned()),
+            None => End::Failed(status.to_string()),
+        })
+    }
+}
+
+/// The first line of what the first panic said.
+fn first_panic(told: &str) -> Option<&str> {
+    let mut lines = told.lines();
+    lines.find(|line| line.contains("panicked at "))?;
+    lines.next()
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if !entry.file_type()?.is_dir() {
+            fs::copy(entry.path(), to)?;
+        } else if entry.file_name() != "target" {
+            copy(&entry.path(), &to)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_panic_tells() {
+        let told = "running 1 test\nthread 'a' (7) panicked at src/a.rs:1:2:\nfirst\n\
+                    thread 'a' panicked at src/a.rs:3:4:\nsecond\n";
+        assert_eq!(first_panic(told), Some("first"));
+        assert_eq!(first_panic("no such thing\n"), None);
+    }
+}
