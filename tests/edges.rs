@@ -116,7 +116,8 @@ fn an_invalid_cost_names_infinity_where_the_cap_given_is_none() {
 #[test]
 fn an_invalid_cost_is_called_that_and_not_an_exceeded_cap() {
     let pool = BudgetPool::with_caps(cost_cap(1.0));
-    for (cost, value) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (-2.5, "-2.5")] {
+    let infinite = (f64::INFINITY, "unknown or infinite");
+    for (cost, value) in [(f64::NAN, "NaN"), infinite, (-2.5, "-2.5")] {
         let text = pool.record(0, 0, cost).unwrap_err().to_string();
         assert!(text.contains("invalid") && text.contains(value), "{text}");
         assert!(!text.contains("exceeded"), "{text}");
@@ -967,6 +968,36 @@ fn a_receipt_says_what_was_beyond_the_hold_and_beyond_the_limits() {
     let text = receipt.to_string();
     for part in ["input_tokens=2", "total_tokens=22", "calls=1"] {
         assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
+
+#[test]
+fn a_receipt_says_in_words_what_is_too_much_and_nothing_else() {
+    let pool = BudgetPool::with_limits(Limits::none().output_tokens(10).cost(nanos(7)));
+    let hold = pool.reserve(usage(3, 5, 5)).unwrap();
+    let receipt = hold.settle(usage(2, 5, 5));
+    assert_eq!(receipt.to_string(), "spent $0.000000005 in 1 calls");
+    assert_eq!(receipt.overrun.to_string(), "nothing");
+    assert_eq!(
+        pool.charge(usage(0, 20, 0)).to_string(),
+        "spent $0.000000005 in 2 calls; beyond its hold: output_tokens=20, total_tokens=20; \
+         over cap: output_tokens=15"
+    );
+    assert_eq!(
+        pool.charge(usage(0, 0, 4)).to_string(),
+        "spent $0.000000009 in 3 calls; beyond its hold: cost=$0.000000004; \
+         over cap: output_tokens=15, cost=$0.000000002"
+    );
+}
+
+#[test]
+fn a_reservation_prints_what_it_holds_and_was_told() {
+    let pool = BudgetPool::unconstrained();
+    let mut hold = pool.reserve(usage(3, 5, 7)).unwrap();
+    hold.settle_so_far(usage(1, 2, 3));
+    let text = format!("{hold:?}");
+    for usage in [usage(2, 3, 4), usage(1, 2, 3)] {
+        assert!(text.contains(&format!("{usage:?}")), "{text}");
     }
 }
 

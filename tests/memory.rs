@@ -10,17 +10,27 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::mem::size_of;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use token_budget_pool::{BudgetPool, Caps, Limits, MicroUsd, Usage};
 
 /// What was allocated while somebody asked to have it counted.
-#[derive(Default)]
 struct Tally {
     allocations: AtomicU64,
     /// Bytes that were not freed yet.
     bytes: AtomicI64,
+}
+
+/// A new one, which threads may ask for until their very end. No leak: `.ci/asan` looks for them.
+macro_rules! tally {
+    () => {{
+        static TALLY: Tally = Tally {
+            allocations: AtomicU64::new(0),
+            bytes: AtomicI64::new(0),
+        };
+        &TALLY
+    }};
 }
 
 thread_local! {
@@ -63,11 +73,6 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 impl Tally {
-    /// One for a test's whole life.
-    fn new() -> &'static Tally {
-        Box::leak(Box::default())
-    }
-
     /// Counts what `work` allocates and frees on this thread.
     fn of<R>(&'static self, work: impl FnOnce() -> R) -> R {
         let before = COUNTED_BY.replace(Some(self));
@@ -163,7 +168,7 @@ fn every_operation(pool: &Arc<BudgetPool>) {
 #[test]
 fn a_fresh_pool_takes_640_bytes_at_most_object_and_heap_together() {
     let _turn = one_at_a_time();
-    let tally = Tally::new();
+    let tally = tally!();
     let make: [fn() -> BudgetPool; 4] = [
         BudgetPool::unconstrained,
         || BudgetPool::with_limits(Limits::none().calls(1)),
@@ -186,7 +191,7 @@ fn a_fresh_pool_takes_640_bytes_at_most_object_and_heap_together() {
 #[test]
 fn a_quiet_pool_stays_as_small_as_a_fresh_one() {
     let _turn = one_at_a_time();
-    let tally = Tally::new();
+    let tally = tally!();
     let pool = Arc::new(BudgetPool::with_limits(Limits::none().calls(1_000)));
     tally.of(|| {
         for _ in 0..30 {
@@ -222,7 +227,7 @@ fn all_at_once(pool: &Arc<BudgetPool>, threads: usize, times: usize, tally: &'st
 fn a_pool_with_room_for_its_threads_never_allocates_again() {
     let _turn = one_at_a_time();
     const THREADS: usize = 32;
-    let tally = Tally::new();
+    let tally = tally!();
     let limits = Limits::none().calls(50).input_tokens(200);
     let pool = tally.of(|| {
         BudgetPool::builder()
@@ -234,13 +239,13 @@ fn a_pool_with_room_for_its_threads_never_allocates_again() {
     assert!(room > 0 && room <= 256 * THREADS as i64, "{room}");
 
     let pool = Arc::new(pool);
-    let operations = Tally::new();
+    let operations = tally!();
     all_at_once(&pool, THREADS, 100, operations);
     assert_eq!(operations.allocations(), 0);
 
     // The same without: so those threads did come to need what was made beforehand.
     let pool = Arc::new(BudgetPool::with_limits(limits));
-    let operations = Tally::new();
+    let operations = tally!();
     all_at_once(&pool, THREADS, 100, operations);
     assert!(operations.allocations() > 0);
     assert_eq!(operations.bytes(), 2 * PAGE);
@@ -249,7 +254,7 @@ fn a_pool_with_room_for_its_threads_never_allocates_again() {
 #[test]
 fn all_that_a_pool_took_is_given_back_with_it() {
     let _turn = one_at_a_time();
-    let tally = Tally::new();
+    let tally = tally!();
     for threads in [0, 1, 16, 17, 64, 65, 500, 8_191, usize::MAX] {
         let pool = tally.of(|| BudgetPool::builder().threads(threads).build());
         // 256 bytes a thread, in pages; and beyond 64 threads a table of the pages.
@@ -279,7 +284,7 @@ fn millions_of_records_by_threads_that_come_and_go_leave_a_page() {
     } else {
         25_000
     };
-    let tally = Tally::new();
+    let tally = tally!();
     let pool = BudgetPool::unconstrained();
     thread::scope(|scope| {
         let lanes: Vec<_> = (0..AT_A_TIME)
@@ -311,8 +316,9 @@ fn millions_of_records_by_threads_that_come_and_go_leave_a_page() {
 #[test]
 fn a_number_borrowed_by_a_thread_that_is_torn_down_goes_back() {
     let _turn = one_at_a_time();
-    let tally = Tally::new();
-    let pool: &'static BudgetPool = Box::leak(Box::default());
+    let tally = tally!();
+    static POOL: LazyLock<BudgetPool> = LazyLock::new(BudgetPool::default);
+    let pool = &*POOL;
     const THREADS: u64 = 100;
     let mut recorded = 0;
     // Touched before the crate's own thread-local, it is destroyed after it: on Linux at
@@ -341,7 +347,7 @@ fn with_more_threads_than_thread_numbers_the_others_take_turns() {
     const NUMBERS: usize = 8_191;
     const THREADS: usize = NUMBERS + 9;
     const RECORDS: u64 = 5;
-    let tally = Tally::new();
+    let tally = tally!();
     let pool = BudgetPool::unconstrained();
     // Hot, so that every thread comes to need a number.
     tally.of(|| {

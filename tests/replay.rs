@@ -700,6 +700,11 @@ fn a_malformed_trace_is_refused_with_its_file_its_line_and_the_value() {
             "3: EOF while parsing a string in ",
         ),
         (
+            "row.jsonl",
+            json("[3, 5]"),
+            r#"3: expected an object, not an array in "[3, 5]""#,
+        ),
+        (
             "nameless.jsonl",
             json(""),
             "2: the call names no model: give one with --model NAME",
@@ -742,7 +747,8 @@ fn a_malformed_price_file_is_refused_with_its_file_the_model_the_field_and_the_v
         ("missing", entry("mode", "1"), r#"2: model "m": output_cost_per_token is missing"#.to_owned()),
         ("number", r#"{"models": {"m": 5}}"#.to_owned(), r#"1: model "m": invalid type: integer `5`, expected an object with prices"#.to_owned()),
         ("models", "{\n}".to_owned(), "2: missing field `models`".to_owned()),
-        ("array", "[]".to_owned(), "1: invalid length 0, expected an object with models".to_owned()),
+        ("array", "\n[{}]".to_owned(), "2: expected an object, not an array".to_owned()),
+        ("row", "{\"models\": {\n\"m\": [1, 2, null, null]}}".to_owned(), r#"2: model "m": expected an object, not an array"#.to_owned()),
         ("cut", "{\"models\":\n{".to_owned(), "2: EOF while parsing an object".to_owned()),
     ] {
         let trace = file("priced.jsonl", r#"{"input_length": 1, "output_length": 1}"#);

@@ -14,7 +14,7 @@ mod oracle;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier, LazyLock, Mutex};
 use std::thread::{self, ScopedJoinHandle};
 
 use oracle::Oracle;
@@ -469,7 +469,8 @@ thread_local! {
 fn destructors_of_thread_locals_record_before_and_after_the_crates_own() {
     const THREADS: u64 = 16;
     const ROUNDS: u64 = 20;
-    let pool: &'static BudgetPool = Box::leak(Box::default());
+    static POOL: LazyLock<BudgetPool> = LazyLock::new(BudgetPool::default);
+    let pool = &*POOL;
     for _ in 0..ROUNDS {
         together(THREADS, |_| {
             // Destructors run in the order of a stack or of a queue: the crate's own, set up

@@ -224,6 +224,14 @@ fn the_text_of_an_exceeded_cap_is_that_of_0_1() {
         dollars.to_string(),
         "budget cap `cost_usd` exceeded: limit=0.3, attempted=0.4"
     );
+    let nothing = BudgetExceeded {
+        attempted: 0.0,
+        ..dollars
+    };
+    assert_eq!(
+        nothing.to_string(),
+        "budget cap `cost_usd` exceeded: limit=0.3, attempted=0"
+    );
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 /// The text of a file, with its name for the errors about it.
 pub(crate) struct Input {
     pub(crate) path: PathBuf,
@@ -13,6 +15,11 @@ pub(crate) struct Input {
 impl Input {
     pub(crate) fn read(path: &Path) -> Result<Input, BadInput> {
         let bytes = fs::read(path).map_err(|error| BadInput::in_file(path, error))?;
+        Input::new(path, bytes)
+    }
+
+    /// What was read from `path`.
+    pub(crate) fn new(path: &Path, bytes: Vec<u8>) -> Result<Input, BadInput> {
         let text = String::from_utf8(bytes).map_err(|error| {
             let good = error.utf8_error().valid_up_to();
             let byte = error.as_bytes()[good];
@@ -88,6 +95,22 @@ pub(crate) fn quoted(text: &str) -> String {
         Some((cut, _)) => format!("\"{}...\"", &text[..cut]),
         None => format!("\"{text}\""),
     }
+}
+
+/// Reads a JSON object; if it is none, what is wrong and on which line of the text.
+pub(crate) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, (usize, String)> {
+    // serde would take the values of an array for those of the fields, in a row.
+    let start = text.trim_start();
+    if start.starts_with('[') {
+        let line = line_at(text.as_bytes(), text.len() - start.len());
+        return Err((line, "expected an object, not an array".to_owned()));
+    }
+    serde_json::from_str(text).map_err(|error| {
+        // Without the place at its end, which the caller tells better.
+        let reason = error.to_string();
+        let reason = reason.split(" at line ").next().unwrap_or_default();
+        (error.line(), reason.to_owned())
+    })
 }
 
 /// A number of tokens, or what is wrong with it.

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use token_budget_pool::{Price, Usage};
 
-use crate::input::{quoted, BadInput, Input};
-use crate::trace::Call;
+use super::input::{object, quoted, BadInput, Input};
+use super::trace::Call;
 
 #[derive(Deserialize)]
 #[serde(expecting = "an object with models")]
@@ -46,8 +46,7 @@ struct Listed<'a> {
 
 impl<'a> Prices<'a> {
     pub(crate) fn read(file: &'a Input) -> Result<Prices<'a>, BadInput> {
-        let parsed: PriceFile = serde_json::from_str(&file.text)
-            .map_err(|error| file.bad(error.line(), reason(&error)))?;
+        let parsed: PriceFile = object(&file.text).map_err(|(line, what)| file.bad(line, what))?;
         let models = parsed
             .models
             .into_iter()
@@ -84,9 +83,9 @@ fn read_price(
         let what = format!("model {}: {what}", quoted(model));
         Err(file.bad(file.line_of(text), what))
     };
-    let rates: Rates = match serde_json::from_str(entry.get()) {
+    let rates: Rates = match object(entry.get()) {
         Ok(rates) => rates,
-        Err(error) => return bad(entry.get(), reason(&error)),
+        Err((_, what)) => return bad(entry.get(), what),
     };
     let fields = [
         ("input_cost_per_token", rates.input_cost_per_token),
@@ -127,12 +126,6 @@ fn read_price(
     Price::per_token(input, output, cache_read, cache_write)
         .map(Ok)
         .map_err(|error| BadInput::in_file(&file.path, error))
-}
-
-/// The reason without the position, which the error's own place tells better.
-fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.split(" at line ").next().unwrap_or("").to_owned()
 }
 
 /// How a model's calls are priced, without tiers for long inputs. `None` from any method is an overflow.

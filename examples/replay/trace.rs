@@ -12,7 +12,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::input::{quoted, whole_number, BadInput, Input};
+use super::input::{object, quoted, whole_number, BadInput, Input};
 
 /// One call of a trace.
 pub(crate) struct Call {
@@ -202,12 +202,8 @@ fn read_json_lines(file: &Input) -> Result<Vec<Call>, BadInput> {
         if text.trim().is_empty() {
             continue;
         }
-        let json: JsonCall = serde_json::from_str(text).map_err(|error| {
-            // The parser saw only this line: its own line number is always 1.
-            let reason = error.to_string();
-            let reason = reason.split(" at line ").next().unwrap_or_default();
-            file.bad(line, format!("{reason} in {}", quoted(text)))
-        })?;
+        let json: JsonCall = object(text)
+            .map_err(|(_, what)| file.bad(line, format!("{what} in {}", quoted(text))))?;
         let amount = |name, raw: Option<&RawValue>| {
             amount(name, raw.map_or("", RawValue::get)).map_err(|what| file.bad(line, what))
         };
