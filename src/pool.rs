@@ -25,8 +25,8 @@ use crate::{
 /// Every operation takes effect in one step, on all counts together: the order of
 /// the steps explains every answer. None of them locks or waits; a thread that is
 /// suspended inside one stops no other. A call is refused only if there was a moment
-/// during it at which the pool really had too little room, and a refusal writes
-/// nothing that is shared.
+/// during it at which the pool really had too little room; one that finds no room at its
+/// first look writes nothing that is shared.
 ///
 /// A fresh pool takes 640 bytes on x86-64. Once threads meet in it, or after about a
 /// thousand updates, it takes 4 KiB more for every 16 threads that use it, and 4 KiB once
@@ -413,8 +413,8 @@ impl BudgetPool {
 
     /// Set other limits, while others record. Returns the old ones.
     ///
-    /// Once this has returned, no call is judged by the old limits; none is ever judged
-    /// by a mixture. Limits below what is spent are legal: they change no totals and undo
+    /// Once this has returned, no call that comes after is judged by the old limits; none is
+    /// ever judged by a mixture. Limits below what is spent are legal: they change no totals and undo
     /// no reservation, and refuse calls until there is room.
     ///
     /// # Examples

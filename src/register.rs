@@ -32,8 +32,7 @@
 //! - Only the holder of a pair makes one of its slots current. So from the moment
 //!   that a holder has loaded the head, the slot that it does not name is private
 //!   scratch until the holder's own CAS. A current slot is never written, and a
-//!   version never comes back (2^50 updates: 130 days at 10^8 a second, and a
-//!   sleeper would have to miss exactly that many).
+//!   version never comes back (there are 2^50: 130 days at 10^8 updates a second).
 //! - A reader that finds the head unmoved has read one state that existed: a
 //!   seqlock whose counter never turns odd. Nobody waits for a writer.
 //! - A writer needs no such look: its CAS is the look. Two read-modify-writes
@@ -63,9 +62,9 @@
 //! # Cost
 //!
 //! An update through a pair of one's own is a handful of loads, a store for each amount,
-//! and one CAS; through the shared pair, one more CAS and a store for the flag. A reader writes nothing at all, and neither does a caller that is
-//! refused (but for the flag, where it is refused only after it had claimed the shared pair
-//! because there was room).
+//! and one CAS; through the shared pair, one more CAS and a store for the flag. A reader
+//! writes nothing at all, and neither does an update that finds
+//! nothing to change at its first look.
 //!
 //! # Sources
 //!
@@ -136,7 +135,7 @@ impl Head {
 
     /// The head after this one, naming the other slot of the same pair.
     fn other(self) -> Self {
-        Self((self.0 + (1 << Self::SLOT_BITS)) ^ 1)
+        Self(self.0.wrapping_add(1 << Self::SLOT_BITS) ^ 1)
     }
 
     /// The head after this one, naming slot `which` of pair `number`.
@@ -318,7 +317,10 @@ impl<const A: usize, const T: usize> Register<A, T> {
         let number = numbers.kept();
         let pair = self.own_pair(number);
         if let Some(pair) = pair {
-            let head = self.head();
+            // Relaxed: used only if it names a slot of this pair. That was filled, and made
+            // current, by this thread or by the last one with its number, which `Numbers` orders
+            // before; and so are the updates before it, whose slots we write again.
+            let head = Head(self.head.load(Ordering::Relaxed));
             let [first, second] = &**pair;
             let out = if head.names(number, 0) {
                 self.update_from(head, first, operation, second)
@@ -420,13 +422,13 @@ impl<const A: usize, const T: usize> Register<A, T> {
         O: Operation<A, T>,
     {
         let head = self.head();
-        let view = self.view(head);
-        let new = operation.decide_at_once(view);
-        if new.is_none() {
-            if let Some(out) = self.keep(operation) {
-                return out;
-            }
-        }
+        let (head, new) = match operation.decide_at_once(self.view(head)) {
+            Some(new) => (head, new),
+            None => match self.look(operation) {
+                Ok(change) => change,
+                Err(why) => return operation.kept(why),
+            },
+        };
         let Some(claim) = self.claim_shared() else {
             return self.update_crowded(numbers, operation);
         };
@@ -436,26 +438,37 @@ impl<const A: usize, const T: usize> Register<A, T> {
             claim: Some(claim),
             contended: false,
         };
-        if let Some(new) = new {
-            // The head was loaded before the pair was held. Found to be the same now, it will do.
-            if self.head() == head {
-                if let Some(out) = self.commit(head, view, operation, new, SHARED, &self.shared) {
-                    return out;
-                }
+        // The head was loaded before the pair was held. Found to be the same now, it will do.
+        // Relaxed: the same was acquired then, and the claim acquired any that the pair's last
+        // holder set.
+        if self.head.load(Ordering::Relaxed) == head.0 {
+            let view = self.view(head);
+            if let Some(out) = self.commit(head, view, operation, new, SHARED, &self.shared) {
+                return out;
             }
-            visit.contended = true;
         }
+        visit.contended = true;
         self.go_on(SHARED, &self.shared, operation)
     }
 
-    /// The answer of an operation that changes nothing, as a reader: a refusal claims nothing
-    /// and writes nothing. `None` if it would change something after all.
-    fn keep<O>(&self, operation: &O) -> Option<O::Out>
+    /// What `operation` would change, and at which head, or why it would not. As a reader: who is
+    /// refused has claimed nothing and written nothing.
+    fn look<O>(&self, operation: &O) -> Result<(Head, O::New), O::Why>
     where
         O: Operation<A, T>,
     {
-        let why = self.read(|view| operation.decide(view).err())?;
-        Some(operation.kept(why))
+        loop {
+            let head = self.head();
+            match operation.decide(self.view(head)) {
+                Ok(new) => return Ok((head, new)),
+                Err(why) => {
+                    if self.unmoved(head) {
+                        return Err(why);
+                    }
+                }
+            }
+            pause(READER_PAUSES);
+        }
     }
 
     /// Swings the head to the free slot of the pair of `number`.

@@ -41,6 +41,8 @@ fn state(view: View<'_, AMOUNTS, TERMS>) -> State {
 enum Step {
     /// Adds to both sums, if the limit allows.
     Add(u64, u64),
+    /// The same, but whether it does takes a second look.
+    Late(u64, u64),
     Limit(u64),
     /// Raises the limit by so much.
     Raise(u64),
@@ -49,7 +51,7 @@ enum Step {
     Read,
 }
 
-use Step::{Add, Limit, Lower, Raise, Read};
+use Step::{Add, Late, Limit, Lower, Raise, Read};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Answer {
@@ -61,11 +63,11 @@ impl Step {
     /// On the plain state: the oracle.
     fn apply(self, state: &mut State) -> Answer {
         match self {
-            Add(a, b) if state[0] + a <= state[2] => {
+            Add(a, b) | Late(a, b) if state[0] + a <= state[2] => {
                 state[0] += a;
                 state[1] += b;
             }
-            Add(..) => return Answer::Refused(*state),
+            Add(..) | Late(..) => return Answer::Refused(*state),
             Limit(limit) => state[2] = limit,
             Raise(by) => state[2] += by,
             Lower(limit) if limit < state[2] => state[2] = limit,
@@ -85,13 +87,20 @@ impl Operation<AMOUNTS, TERMS> for Step {
     fn decide(&self, view: View<'_, AMOUNTS, TERMS>) -> Result<State, State> {
         let [a, b, limit] = state(view);
         match *self {
-            Add(more, too) if a.wrapping_add(more) <= limit => {
+            Add(more, too) | Late(more, too) if a.wrapping_add(more) <= limit => {
                 Ok([a.wrapping_add(more), b.wrapping_add(too), limit])
             }
             Limit(limit) => Ok([a, b, limit]),
             Raise(by) => Ok([a, b, limit.wrapping_add(by)]),
             Lower(to) if to < limit => Ok([a, b, to]),
             _ => Err([a, b, limit]),
+        }
+    }
+
+    fn decide_at_once(&self, view: View<'_, AMOUNTS, TERMS>) -> Option<State> {
+        match self {
+            Late(..) => None,
+            _ => self.decide(view).ok(),
         }
     }
 
@@ -433,6 +442,15 @@ fn the_shared_pair_is_handed_over() {
         .role(Whose::None, &[], &[Add(1, 10)])
         .role(Whose::None, &[], &[Add(2, 20), Add(4, 40)])
         .check([10, 72], [228, 758], &[Event::SharedTaken]);
+}
+
+/// The same where the head that counts is the one of a second look.
+#[test]
+fn the_shared_pair_after_a_second_look() {
+    case()
+        .role(Whose::None, &[], &[Late(1, 10)])
+        .role(Whose::None, &[], &[Late(2, 20), Add(4, 40)])
+        .check([27, 225], [607, 1971], &[Event::SharedTaken]);
 }
 
 /// The same with the reader that would see the current slot being written.
