@@ -97,7 +97,7 @@ impl Report<'_> {
              <h2>Targets</h2>\n\
              <p>Ratios within this run, taken round by round and then the median; below it, between \
              what four of five rounds lie. Columns are numbers of threads.</p>\n\
-             {target_table}\n{evidence}\n\
+             {target_table}\n{evidence}\n{misses}\n\
              <h2>Who is who</h2>\n{contestants}\n\
              <h2>How it was measured</h2>\n{method}\n\
              <h2>All figures</h2>\n<p>Median, and below it between what four of five rounds lie. \
@@ -113,6 +113,7 @@ impl Report<'_> {
             tiles = self.tiles(),
             target_table = tables::targets(targets, false).html(),
             evidence = tables::targets(targets, true).html(),
+            misses = misses(targets),
             contestants = tables::contestants().html(),
             method = self.method(),
         )
@@ -187,6 +188,21 @@ impl Report<'_> {
              </ul>"
         )
     }
+}
+
+/// What is missed, and why, as far as that is known.
+fn misses(targets: &[Target]) -> String {
+    let missed = targets
+        .iter()
+        .filter(|target| target.is_target() && !target.met());
+    let items: String = missed
+        .filter_map(|target| Some((target, target.why_missed()?)))
+        .map(|(target, why)| format!("<li><b>{}</b>. {why}</li>", escape(&target.what)))
+        .collect();
+    if items.is_empty() {
+        return items;
+    }
+    format!("<h2>Why some are missed</h2>\n<ul>{items}</ul>\n")
 }
 
 fn verdict(targets: &[Target]) -> String {

@@ -2,8 +2,8 @@
 
 use crate::charts::{self, MAIN, PERCENTILES};
 use crate::results::{Metric, Results, Spread, Workload};
-use crate::rivals::atomics::{AddThenUndo, CasLoop, FetchAdd, Nothing, Seqlock};
-use crate::rivals::mutex::{IntegerMutex, ParkingLot, Std};
+use crate::rivals::atomics::{AddThenUndo, CasLoop, FetchAdd, Nothing, Seqlock, TwoSlots};
+use crate::rivals::mutex::{IntegerMutex, ParkingLot, ReservingMutex, Std};
 use crate::rivals::others::{
     BudgetContext, Governor, LlmBudget, Published, SemaphoreDrop, SemaphoreForget,
 };
@@ -341,6 +341,7 @@ pub(crate) fn contestants() -> Table {
             row::<Record>(),
             row::<IntegerMutex<Std>>(),
             row::<IntegerMutex<ParkingLot>>(),
+            row::<ReservingMutex<Std>>(),
             row::<Published>(),
             row::<LlmBudget>(),
             row::<BudgetContext>(),
@@ -351,6 +352,7 @@ pub(crate) fn contestants() -> Table {
             row::<Seqlock>(),
             row::<FetchAdd>(),
             row::<CasLoop>(),
+            row::<TwoSlots>(),
             row::<Nothing>(),
         ],
     }

@@ -12,7 +12,7 @@ use crate::memory::Counted;
 use crate::plan::Plan;
 use crate::private_work::PrivateWork;
 use crate::results::{Metric, Sample, Workload};
-use crate::rivals::atomics::{AddThenUndo, CasLoop, FetchAdd, Nothing, Seqlock};
+use crate::rivals::atomics::{AddThenUndo, CasLoop, FetchAdd, Nothing, Seqlock, TwoSlots};
 use crate::rivals::mutex::{IntegerMutex, ParkingLot, ReservingMutex, Std};
 use crate::rivals::others::{
     BudgetContext, Governor, LlmBudget, Published, SemaphoreDrop, SemaphoreForget,
@@ -74,12 +74,13 @@ pub(crate) fn heats(plan: &Plan) -> Vec<Heat> {
     };
     for threads in THREADS {
         let mut often = |workload, contestants| heat(workload, threads, plan.rounds, contestants);
-        often(
-            Workload::Accepted,
-            contestants![accepted, Budget: TryCharge, Record, IntegerMutex<Std>,
+        let mut accepting = contestants![accepted, Budget: TryCharge, Record, IntegerMutex<Std>,
                 IntegerMutex<ParkingLot>, ReservingMutex<Std>, Published, LlmBudget, BudgetContext, Governor,
-                SemaphoreForget, SemaphoreDrop, AddThenUndo, Seqlock, FetchAdd, CasLoop],
-        );
+                SemaphoreForget, SemaphoreDrop, AddThenUndo, Seqlock, FetchAdd, CasLoop];
+        if threads == 1 {
+            accepting.extend(contestants![accepted, Budget: TwoSlots]);
+        }
+        often(Workload::Accepted, accepting);
         often(
             Workload::Work200,
             contestants![after_200_ns, Budget: TryCharge, Record, IntegerMutex<Std>,
