@@ -74,11 +74,10 @@ impl Target {
 const WHY_MISSED: [(&str, &str); 10] = [
     (
         "accepted: time of try_charge, of the integer std",
-        "Where a locked instruction is cheap, the mutex's two have little between them. Ours is one, \
-         but the loads, comparisons and stores of a record cannot start before the last one has \
-         ended, and take longer than the second lock. The stores and the CAS alone take less than \
-         the mutex (see the evidence): what is left are the checks of five limits of what is spent \
-         and held, and the way to a thread's own slots.",
+        "Where a locked instruction is cheap, the mutex's second one costs little. Ours is one, and \
+         its stores and it alone take less than the mutex (see the evidence); what is left are some \
+         ninety instructions that check five limits of what is spent and held, and find a thread's \
+         own slots.",
     ),
     (
         "accepted: time of try_charge, of a one-word",
