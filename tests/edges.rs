@@ -1023,6 +1023,23 @@ fn both_counts_of_tokens_may_fit_and_their_sum_stop_at_the_most() {
 }
 
 #[test]
+fn a_receipt_says_that_counts_are_full_also_where_two_are() {
+    for (output, cost, calls, more) in [
+        (MOST, MOST, 0, usage(0, 1, 1)),
+        (0, MOST, MOST, usage(0, 0, 1)),
+        // The second is the sum of tokens.
+        (MOST, 0, MOST, usage(1, 0, 0)),
+    ] {
+        let mut snapshot = BudgetPool::unconstrained().snapshot();
+        snapshot.spent.output_tokens = output;
+        snapshot.spent.cost = nanos(cost);
+        snapshot.spent.calls = calls;
+        let pool = BudgetPool::builder().restore(&snapshot, Restore::ReservedAsSpent);
+        assert!(pool.build().charge(more).saturated, "{more:?}");
+    }
+}
+
+#[test]
 fn a_settle_counts_what_is_new_and_never_lowers_what_is_spent() {
     let pool = BudgetPool::unconstrained();
     let mut hold = pool.reserve(usage(100, 100, 100)).unwrap();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use token_budget_pool::{MicroUsd, Usage};
 
@@ -54,12 +55,20 @@ const FIELDS: [&str; 4] = [
 /// Of each of the fields, in nano-dollars a million tokens.
 type Rates = [Option<u64>; 4];
 
+#[derive(Deserialize)]
+struct File<'a> {
+    #[serde(borrow)]
+    models: BTreeMap<String, &'a RawValue>,
+}
+
 /// The rates of each model; `None` if the text is no table of them.
 fn models(text: &str) -> Option<BTreeMap<String, Rates>> {
     type Object<'a> = BTreeMap<String, &'a RawValue>;
 
-    let file: Object = serde_json::from_str(text).ok()?;
-    let models: Object = serde_json::from_str(file.get("models")?.get()).ok()?;
+    if !text.trim_start().starts_with('{') {
+        return None;
+    }
+    let File { models } = serde_json::from_str(text).ok()?;
     let rates = |entry: &RawValue| {
         let entry: Object = serde_json::from_str(entry.get()).ok()?;
         let mut rates = Rates::default();

@@ -85,15 +85,15 @@ impl Source {
 
 /// All mutants of `sources`, in the order of the text.
 pub(crate) fn mutants(sources: &[Source]) -> Vec<Mutant> {
-    let mut looks = Looks::default();
+    let mut declared = Declared::default();
     for source in sources {
-        looks.visit_file(&source.syntax);
+        declared.visit_file(&source.syntax);
     }
     let mut all = vec![];
     for source in sources {
         let mut finder = Finder {
             source,
-            looks: &looks.methods,
+            declared: &declared,
             self_type: None,
             function: String::new(),
             passed: vec![],
@@ -175,19 +175,57 @@ impl<'a> Visit<'a> for Orderings {
     }
 }
 
-/// The methods of `&self` that answer yes or no.
+/// What a name stands for, in all sources.
 #[derive(Default)]
-struct Looks {
-    methods: HashSet<String>,
+struct Declared {
+    /// The methods of `&self` that answer yes or no.
+    looks: HashSet<String>,
+    /// The types that do something when they are dropped.
+    guards: HashSet<String>,
+    /// Functions, and the names in the type that they return.
+    returned: Vec<(String, Names)>,
 }
 
-impl<'a> Visit<'a> for Looks {
+impl Declared {
+    fn is_guard(&self, call: &Expr) -> bool {
+        let Expr::MethodCall(call) = call else {
+            return false;
+        };
+        let mut returned = self.returned.iter();
+        returned.any(|(name, of)| call.method == name && !of.0.is_disjoint(&self.guards))
+    }
+}
+
+impl<'a> Visit<'a> for Declared {
+    fn visit_item_impl(&mut self, block: &'a syn::ItemImpl) {
+        if let (Some((of, _)), Type::Path(path)) = (&block.trait_, &*block.self_ty) {
+            if of.is_ident("Drop") {
+                let guard = path.path.segments.last();
+                self.guards.extend(guard.map(|last| last.ident.to_string()));
+            }
+        }
+        visit::visit_item_impl(self, block);
+    }
+
     fn visit_signature(&mut self, signature: &'a Signature) {
+        let name = signature.ident.to_string();
+        let mut returned = Names::default();
+        returned.visit_return_type(&signature.output);
+        self.returned.push((name.clone(), returned));
         let receiver = signature.receiver().map(|receiver| &receiver.kind);
         let by_reference = matches!(receiver, Some(ReceiverKind::Reference(_, _, None)));
         if by_reference && answers_bool(signature) {
-            self.methods.insert(signature.ident.to_string());
+            self.looks.insert(name);
         }
+    }
+}
+
+#[derive(Default)]
+struct Names(HashSet<String>);
+
+impl<'a> Visit<'a> for Names {
+    fn visit_ident(&mut self, name: &'a syn::Ident) {
+        self.0.insert(name.to_string());
     }
 }
 
@@ -239,7 +277,7 @@ impl Access {
 
 struct Finder<'a> {
     source: &'a Source,
-    looks: &'a HashSet<String>,
+    declared: &'a Declared,
     self_type: Option<String>,
     function: String,
     /// Parameters of the function that are orderings, and `Ordering` as it is written there.
@@ -387,6 +425,26 @@ impl Finder<'_> {
         }
         self.visit_block(block);
         (self.function, self.passed) = outer;
+    }
+
+    /// A guard that ends before it is used. What it says it goes on saying.
+    fn guard_in(&mut self, bound: &syn::ExprLet, block: &Block) {
+        let Pat::TupleStruct(some) = &*bound.pat else {
+            return;
+        };
+        let (Some(Pat::Ident(guard)), true) =
+            (some.elems.first(), self.declared.is_guard(&bound.expr))
+        else {
+            return;
+        };
+        let name = &guard.ident;
+        let ended = format!(
+            " let {name} = {{ let mutant_copy = std::mem::ManuallyDrop::new(\
+             unsafe {{ std::ptr::read(&{name}) }}); drop({name}); mutant_copy }};"
+        );
+        let mutation = format!("a guard dropped at once: {}", in_one_line(self.of(bound)));
+        let begin = block.brace_token.span.open().byte_range().end;
+        self.add(bound.span(), begin..begin, ended, mutation);
     }
 
     /// A fence that comes too late, by one statement.
@@ -585,7 +643,10 @@ impl<'a> Visit<'a> for Finder<'_> {
                 _ => self.tear(call),
             }
         }
-        if self.looks.contains(&method) {
+        if method == "wrapping_add" && call.args.first().is_some_and(is_one) {
+            self.replace(call, self.of(&call.receiver).to_owned(), "not done");
+        }
+        if self.declared.looks.contains(&method) {
             let replacement = format!("({}, true).1", self.of(call));
             self.replace(call, replacement, "true");
         }
@@ -598,6 +659,9 @@ impl<'a> Visit<'a> for Finder<'_> {
 
     fn visit_expr_if(&mut self, choice: &'a syn::ExprIf) {
         self.condition(&choice.cond);
+        if let Expr::Let(bound) = &*choice.cond {
+            self.guard_in(bound, &choice.then_branch);
+        }
         visit::visit_expr_if(self, choice);
     }
 
@@ -957,6 +1021,26 @@ mod tests {
     }
 
     #[test]
+    fn a_guard_ends_where_it_is_bound() {
+        let declared = "impl Drop for G<'_> {} trait T { fn take(&self) -> Option<G<'_>>; }";
+        let ended = "let g = { let mutant_copy = std::mem::ManuallyDrop::new(\
+                     unsafe { std::ptr::read(&g) }); drop(g); mutant_copy };";
+        assert_found(
+            &format!("{declared} fn f() {{ if let Some(g) = a.take() {{ g.get(); }} }}"),
+            &[(
+                "a guard dropped at once",
+                &format!(
+                    "{declared} fn f() {{ if let Some(g) = a.take() {{ {ended} g.get(); }} }}"
+                ),
+            )],
+        );
+        assert_found(
+            &format!("{declared} fn f() {{ if let Some(g) = a.other() {{ g.get(); }} }}"),
+            &[],
+        );
+    }
+
+    #[test]
     fn the_other_slot_and_the_next_version_are_these() {
         assert_found(
             "fn f() { (a + (1 << B)) ^ 1 + 2 }",
@@ -964,6 +1048,13 @@ mod tests {
                 ("not done", "fn f() { (a + (1 << B)) }"),
                 ("not done", "fn f() { (a) ^ 1 + 2 }"),
             ],
+        );
+        assert_found(
+            "fn f() { a.wrapping_add(1 << B); a.wrapping_add(b); a.saturating_add(1) }",
+            &[(
+                "not done",
+                "fn f() { a; a.wrapping_add(b); a.saturating_add(1) }",
+            )],
         );
     }
 

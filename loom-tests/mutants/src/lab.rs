@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{Read, Seek};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Mutex;
 use std::thread;
@@ -18,6 +18,7 @@ use anyhow::{bail, ensure, Context, Result};
 use cargo_metadata::diagnostic::DiagnosticLevel;
 use cargo_metadata::Message;
 use tempfile::TempDir;
+use wait4::{ResUse, Wait4};
 
 /// What the model checks need of the repository.
 const COPIED: [&str; 3] = ["src", "loom-tests", "tests/support"];
@@ -25,7 +26,7 @@ const COPIED: [&str; 3] = ["src", "loom-tests", "tests/support"];
 /// A scenario has no end if it computes for so many times as long as it took on the sources
 /// as they are, and for at least so many seconds.
 const LIMIT: u32 = 5;
-const LEAST_SECONDS: u64 = 20;
+const LEAST_SECONDS: u64 = 3;
 
 /// How a process ends that computed for too long.
 const SIGKILL: i32 = 9;
@@ -78,6 +79,7 @@ struct Scenario {
 }
 
 /// How a scenario ended.
+#[derive(Debug, PartialEq)]
 enum End {
     Passed,
     Failed(String),
@@ -259,12 +261,9 @@ impl Lab {
                 let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) else {
                     break;
                 };
-                let started = Instant::now();
-                let end = self.run_one(scenario, &binaries[&scenario.binary])?;
+                let (end, took) = self.run_one(scenario, &binaries[&scenario.binary])?;
                 failed.fetch_or(matches!(end, End::Failed(_)), Ordering::Relaxed);
-                ends.lock()
-                    .unwrap()
-                    .push((scenario, end, started.elapsed()));
+                ends.lock().unwrap().push((scenario, end, took));
             }
             Ok(())
         };
@@ -278,11 +277,12 @@ impl Lab {
         Ok(ends.into_inner().unwrap())
     }
 
-    fn run_one(&self, scenario: &Scenario, binary: &Path) -> Result<End> {
+    /// How it ended, and how long it computed: of the processor's time, since the machine may
+    /// be busy with something else.
+    fn run_one(&self, scenario: &Scenario, binary: &Path) -> Result<(End, Duration)> {
         let mut output = tempfile::tempfile().context("make a file for what is said")?;
-        // Of the processor's time, since the machine may be busy with something else.
         let limit = scenario.limit.map_or("unlimited".into(), |s| s.to_string());
-        let status = Command::new("sh")
+        let ResUse { status, rusage } = Command::new("sh")
             .args(["-c", r#"ulimit -t "$0" && exec "$@""#, &limit])
             .arg(binary)
             // As it goes: what the harness holds back is lost when the process is aborted.
@@ -291,23 +291,29 @@ impl Lab {
             .env("RUST_BACKTRACE", "0")
             .stdout(output.try_clone()?)
             .stderr(output.try_clone()?)
-            .status()
+            .spawn()
+            .and_then(|mut process| process.wait4())
             .with_context(|| format!("run {}", binary.display()))?;
-        if matches!(status.signal(), Some(SIGKILL | SIGXCPU)) {
-            return Ok(End::Never);
-        }
-        if status.success() {
-            return Ok(End::Passed);
-        }
-        let mut told = vec![];
         output.rewind()?;
+        let mut told = vec![];
         output.read_to_end(&mut told)?;
-        let told = String::from_utf8_lossy(&told);
-        Ok(match first_panic(&told) {
-            Some(said) if said.contains(TOO_LITTLE) => End::TooLittle,
-            Some(said) => End::Failed(said.to_owned()),
-            None => End::Failed(status.to_string()),
-        })
+        let end = ended(status, &String::from_utf8_lossy(&told));
+        Ok((end, rusage.utime + rusage.stime))
+    }
+}
+
+/// How a scenario ended that told this.
+fn ended(status: ExitStatus, told: &str) -> End {
+    if status.success() {
+        return End::Passed;
+    }
+    if matches!(status.signal(), Some(SIGKILL | SIGXCPU)) {
+        return End::Never;
+    }
+    match first_panic(told) {
+        Some(said) if said.contains(TOO_LITTLE) => End::TooLittle,
+        Some(said) => End::Failed(said.to_owned()),
+        None => End::Failed(status.to_string()),
     }
 }
 
@@ -337,10 +343,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_panic_tells() {
+    fn what_it_is_that_ended_a_scenario() {
+        let ended = |status, told| ended(ExitStatus::from_raw(status), told);
+        let (failed, aborted) = (101 << 8, 6);
         let told = "running 1 test\nthread 'a' (7) panicked at src/a.rs:1:2:\nfirst\n\
-                    thread 'a' panicked at src/a.rs:3:4:\nsecond\n";
-        assert_eq!(first_panic(told), Some("first"));
-        assert_eq!(first_panic("no such thing\n"), None);
+                    thread 'a' panicked at src/a.rs:3:4:\nTOO LITTLE EXPLORED: of a\n";
+        let (_, too_little) = told.split_once("first").unwrap();
+        assert_eq!(ended(0, told), End::Passed);
+        assert_eq!(ended(failed, told), End::Failed("first".into()));
+        assert_eq!(ended(aborted, told), End::Failed("first".into()));
+        assert_eq!(ended(failed, too_little), End::TooLittle);
+        let core_dumped = "signal: 11 (SIGSEGV) (core dumped)";
+        assert_eq!(ended(128 | 11, ""), End::Failed(core_dumped.into()));
+        assert_eq!(ended(SIGXCPU, told), End::Never);
+        assert_eq!(ended(SIGKILL, ""), End::Never);
     }
 }

@@ -28,7 +28,7 @@ use clap::Parser;
 use allowed::Allowed;
 use find::{Mutant, Source};
 use lab::{Lab, Suite, Verdict};
-use report::Outcome;
+use report::{Outcome, Survival};
 
 /// Where memory orderings may be: a rule of the house.
 const HOLDERS: [&str; 2] = ["register.rs", "thread_number.rs"];
@@ -180,8 +180,7 @@ fn try_out(lab: &Lab, mutant: &Mutant, sources: &[Source]) -> Result<Outcome> {
         };
         lab.write(&source.file, text)?;
     }
-    let mut endless = vec![];
-    let mut too_little = vec![];
+    let mut survival = Survival::default();
     for suite in Suite::ALL {
         let named = |name| format!("{name} ({})", suite.name());
         match lab.run(suite)? {
@@ -191,19 +190,17 @@ fn try_out(lab: &Lab, mutant: &Mutant, sources: &[Source]) -> Result<Outcome> {
                 return Ok(Outcome::Killed(by.collect()));
             }
             Verdict::Passed {
-                endless: without_end,
-                too_little: too_few,
+                endless,
+                too_little,
             } => {
-                endless.extend(without_end.into_iter().map(named));
-                too_little.extend(too_few.into_iter().map(named));
+                survival.endless.extend(endless.into_iter().map(named));
+                survival
+                    .too_little
+                    .extend(too_little.into_iter().map(named));
             }
         }
     }
-    Ok(if endless.is_empty() {
-        Outcome::Survived { too_little }
-    } else {
-        Outcome::Endless(endless)
-    })
+    Ok(Outcome::Survived(survival))
 }
 
 #[cfg(test)]

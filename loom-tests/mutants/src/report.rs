@@ -9,13 +9,18 @@ use crate::find::Mutant;
 pub(crate) enum Outcome {
     /// By these scenarios, with what they said.
     Killed(Vec<(String, String)>),
-    /// Nothing failed, but these went on and on.
-    Endless(Vec<String>),
     DoesNotCompile,
-    Survived {
-        /// These saw fewer executions than they should: the mutant has changed something.
-        too_little: Vec<String>,
-    },
+    Survived(Survival),
+}
+
+/// What was different, though no scenario failed.
+#[derive(Default)]
+pub(crate) struct Survival {
+    /// These took far longer and were ended. loom itself ends an execution that has no end, and
+    /// fails, so these had more executions, and who knows whether the rest would have failed.
+    pub(crate) endless: Vec<String>,
+    /// These saw fewer executions than they should.
+    pub(crate) too_little: Vec<String>,
 }
 
 impl fmt::Display for Outcome {
@@ -28,11 +33,20 @@ impl fmt::Display for Outcome {
                 }
                 Ok(())
             }
-            Outcome::Endless(scenarios) => write!(f, "no end: {}", scenarios.join(", ")),
             Outcome::DoesNotCompile => f.write_str("does not compile"),
-            Outcome::Survived { too_little } if too_little.is_empty() => f.write_str("SURVIVED"),
-            Outcome::Survived { too_little } => {
-                write!(f, "SURVIVED (fewer executions: {})", too_little.join(", "))
+            Outcome::Survived(survival) => {
+                f.write_str("SURVIVED")?;
+                let Survival {
+                    endless,
+                    too_little,
+                } = survival;
+                if !endless.is_empty() {
+                    write!(f, "; no end: {}", endless.join(", "))?;
+                }
+                if !too_little.is_empty() {
+                    write!(f, "; fewer executions: {}", too_little.join(", "))?;
+                }
+                Ok(())
             }
         }
     }
@@ -54,9 +68,8 @@ impl<'a> Report<'a> {
         let both = mutants.iter().zip(outcomes);
         let fates = both.clone().map(|(mutant, outcome)| {
             let fate = match outcome {
-                // With more patience it might survive.
-                None | Some(Outcome::Endless(_)) => Fate::Unknown,
-                Some(Outcome::Survived { .. }) => Fate::Survived,
+                None => Fate::Unknown,
+                Some(Outcome::Survived(_)) => Fate::Survived,
                 Some(_) => Fate::Killed,
             };
             (mutant, fate)
@@ -81,7 +94,7 @@ impl<'a> Report<'a> {
 
     fn survivors(&self, allowed: bool) -> usize {
         let survived = |row: &&(_, &Outcome, Option<_>)| {
-            matches!(row.1, Outcome::Survived { .. }) && row.2.is_some() == allowed
+            matches!(row.1, Outcome::Survived(_)) && row.2.is_some() == allowed
         };
         self.rows.iter().filter(survived).count()
     }
@@ -93,7 +106,7 @@ impl fmt::Display for Report<'_> {
         writeln!(f, "|---|---|---|---|")?;
         for (mutant, outcome, allowed) in &self.rows {
             let outcome = match (outcome, allowed) {
-                (Outcome::Survived { .. }, Some(reason)) => format!("allowed: {reason}"),
+                (Outcome::Survived(_), Some(reason)) => format!("allowed: {reason}"),
                 _ => outcome.to_string(),
             };
             let Mutant { file, line, .. } = mutant;
@@ -107,12 +120,11 @@ impl fmt::Display for Report<'_> {
         }
         writeln!(
             f,
-            "\n{} of {} mutants: {} killed, {} without an end, {} do not compile, {} allowed to \
-             survive, {} SURVIVED",
+            "\n{} of {} mutants: {} killed, {} do not compile, {} allowed to survive, \
+             {} SURVIVED",
             self.rows.len(),
             self.found,
             self.count(|outcome| matches!(outcome, Outcome::Killed(_))),
-            self.count(|outcome| matches!(outcome, Outcome::Endless(_))),
             self.count(|outcome| matches!(outcome, Outcome::DoesNotCompile)),
             self.survivors(true),
             self.survivors(false),
