@@ -48,10 +48,13 @@ enum Step {
     Raise(u64),
     /// Lowers the limit to this, if it is higher.
     Lower(u64),
+    /// An update that leaves everything as it is.
     Read,
+    /// Not an update at all.
+    Peek,
 }
 
-use Step::{Add, Late, Limit, Lower, Raise, Read};
+use Step::{Add, Late, Limit, Lower, Peek, Raise, Read};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Answer {
@@ -72,9 +75,17 @@ impl Step {
             Raise(by) => state[2] += by,
             Lower(limit) if limit < state[2] => state[2] = limit,
             Lower(_) => return Answer::Refused(*state),
-            Read => {}
+            Read | Peek => {}
         }
         Answer::Now(*state)
+    }
+
+    /// On the register, by the calling thread.
+    fn run(self, register: &Register<AMOUNTS, TERMS>) -> Answer {
+        match self {
+            Peek => Answer::Now(register.read(state)),
+            _ => register.update(&ThisThread, self),
+        }
     }
 }
 
@@ -274,7 +285,7 @@ impl Case {
         for (role, answers) in self.roles.iter().zip(&mut answers) {
             this_thread::start(role.whose, 0);
             for step in &role.program[..role.before] {
-                answers.push(register.update(&ThisThread, *step));
+                answers.push(step.run(&register));
             }
             kept.push(this_thread::stop());
         }
@@ -289,7 +300,7 @@ impl Case {
                 this_thread::start(whose, kept);
                 let steps = program[before..].iter();
                 let answers: Vec<_> = steps
-                    .map(|step| register.update(&ThisThread, *step))
+                    .map(|step| step.run(&register))
                     .inspect(|answer| {
                         if let Answer::Refused(_) = answer {
                             sync::count(Event::Refused);
@@ -371,6 +382,16 @@ fn an_owner_and_a_reader() {
         .role(ONE, &[Add(1, 10)], &[Add(2, 20), Add(4, 40)])
         .role(TWO, &[], &[Read])
         .check([304, 1], [2646, 404], &[Event::OverwrittenWhileRead]);
+}
+
+/// The same with one who never updates: `Register::read` has a loop of its own.
+#[test]
+fn an_owner_and_one_who_peeks() {
+    case()
+        .room(1)
+        .role(ONE, &[Add(1, 10)], &[Add(2, 20), Add(4, 40)])
+        .role(TWO, &[], &[Peek])
+        .check([274, 1], [2048, 307], &[Event::OverwrittenWhileRead]);
 }
 
 #[test]
