@@ -72,8 +72,8 @@
 //!   than anything that happened before the call, and they never run backwards in one
 //!   thread.
 //! - **Lock-free**, for up to 8,191 threads. A thread that is suspended anywhere inside a
-//!   call, for ever, stops no other; there is no lock to poison. A refusal and a snapshot
-//!   write nothing shared.
+//!   call, for ever, stops no other; there is no lock to poison. A snapshot writes nothing
+//!   shared, and neither does a call that finds no room at its first look.
 //! - **Fails closed.** NaN, negative and infinite costs, amounts that overflow and caps that
 //!   make no sense are errors that name the field and the value, and change no total. What is
 //!   spent already and overflows stops at `u64::MAX`, and the receipt says so.
