@@ -5,8 +5,9 @@ use std::convert::Infallible;
 use crate::receipt::Excess;
 use crate::register::Operation;
 use crate::rejection::Cap;
-use crate::state::{limit, unpriced_calls, Amounts, Scratch, State, Terms, View};
+use crate::state::{limit, unpriced_calls, Amounts, Counts, Scratch, State, Terms, View};
 use crate::state::{AMOUNTS, CALLS, SPENT_COST, SPENT_INPUT, SPENT_OUTPUT, TERMS};
+use crate::state::{HELD, SPENT};
 use crate::state::{HELD_CALLS, HELD_COST, HELD_INPUT, HELD_OUTPUT};
 use crate::{MicroUsd, Spent};
 
@@ -135,12 +136,7 @@ impl Operation<AMOUNTS, TERMS> for Clear {
     }
 
     fn fill(&self, _: &Spent, view: View<'_>, scratch: Scratch<'_>) {
-        for spent in SPENT_INPUT..=CALLS {
-            scratch.set(spent, 0);
-        }
-        for held in HELD_INPUT..=HELD_CALLS {
-            scratch.set(held, view.amount(held));
-        }
+        Counts::default().fill(SPENT, HELD, view, scratch);
     }
 
     fn terms(&self, old: &Spent, view: View<'_>) -> Option<([u64; TERMS], u64)> {

@@ -84,7 +84,7 @@ impl From<Amounts> for Usage {
 }
 
 /// What is spent, or what is held.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Counts {
     pub(crate) amounts: Amounts,
     pub(crate) calls: u64,

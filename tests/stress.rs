@@ -8,6 +8,8 @@
 //! No test waits for a time to pass. Where one has to see something happen it goes on
 //! until it did.
 
+#[path = "support/mixed.rs"]
+mod mixed;
 #[path = "support/oracle.rs"]
 mod oracle;
 
@@ -17,6 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, LazyLock, Mutex};
 use std::thread::{self, ScopedJoinHandle};
 
+use mixed::Mixed;
 use oracle::Oracle;
 use token_budget_pool::{
     BudgetPool, Cap, Limits, MicroUsd, Rejected, Snapshot, Spent, Totals, Usage,
@@ -34,19 +37,6 @@ fn in_ratio(amount: u64) -> Usage {
 fn is_in_ratio(spent: Spent) -> bool {
     let amount = spent.input_tokens;
     spent.output_tokens == 2 * amount && spent.cost.as_nanos() == 3 * amount
-}
-
-/// Numbers that only look random.
-struct Mixed(u64);
-
-impl Mixed {
-    fn below(&mut self, end: u64) -> u64 {
-        // xorshift64
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
 }
 
 thread_local! {

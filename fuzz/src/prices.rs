@@ -1,7 +1,6 @@
 //! Price files of the example `replay`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,6 +8,7 @@ use token_budget_pool::{MicroUsd, Usage};
 
 use super::decimal;
 use super::refusal;
+use super::replay;
 use super::replay::input::{BadInput, Input};
 use super::replay::prices::{CallPrice, Prices};
 use super::replay::trace::Call;
@@ -16,13 +16,7 @@ use super::replay::trace::Call;
 const FILE: &str = "prices.json";
 
 pub fn check(bytes: &[u8]) -> bool {
-    match Input::new(Path::new(FILE), bytes.to_vec()) {
-        Ok(file) => check_file(&file, bytes),
-        Err(error) => {
-            refusal::explains_itself(&error, FILE, bytes);
-            false
-        }
-    }
+    replay::check_file(FILE, bytes, check_file)
 }
 
 fn check_file(file: &Input, bytes: &[u8]) -> bool {

@@ -3,9 +3,26 @@
 // Of which only what they make of a file is wanted.
 #![allow(dead_code)]
 
+use std::path::Path;
+
+use super::refusal;
+use input::Input;
+
 #[path = "../../examples/replay/input.rs"]
 pub(crate) mod input;
 #[path = "../../examples/replay/prices.rs"]
 pub(crate) mod prices;
 #[path = "../../examples/replay/trace.rs"]
 pub(crate) mod trace;
+
+/// Whether these bytes, as the file of this name, are accepted by `check`; bytes that are no
+/// text are refused.
+pub(crate) fn check_file(name: &str, bytes: &[u8], check: fn(&Input, &[u8]) -> bool) -> bool {
+    match Input::new(Path::new(name), bytes.to_vec()) {
+        Ok(file) => check(&file, bytes),
+        Err(error) => {
+            refusal::explains_itself(&error, name, bytes);
+            false
+        }
+    }
+}

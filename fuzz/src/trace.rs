@@ -1,24 +1,18 @@
 //! Traces of the example `replay`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde_json::value::RawValue;
 
 use super::refusal;
+use super::replay;
 use super::replay::input::Input;
 use super::replay::trace::{self, Call, Format};
 
 const FILE: &str = "trace.csv";
 
 pub fn check(bytes: &[u8]) -> bool {
-    match Input::new(Path::new(FILE), bytes.to_vec()) {
-        Ok(file) => check_file(&file, bytes),
-        Err(error) => {
-            refusal::explains_itself(&error, FILE, bytes);
-            false
-        }
-    }
+    replay::check_file(FILE, bytes, check_file)
 }
 
 fn check_file(file: &Input, bytes: &[u8]) -> bool {
