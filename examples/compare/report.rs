@@ -196,7 +196,7 @@ fn misses(targets: &[Target]) -> String {
         .iter()
         .filter(|target| target.is_target() && !target.met());
     let items: String = missed
-        .filter_map(|target| Some((target, target.why_missed()?)))
+        .filter_map(|target| Some((target, target.why_missed?)))
         .map(|(target, why)| format!("<li><b>{}</b>. {why}</li>", escape(&target.what)))
         .collect();
     if items.is_empty() {

@@ -41,17 +41,12 @@ pub(crate) struct Target {
     pub(crate) what: String,
     pub(crate) bound: Bound,
     pub(crate) unit: Unit,
+    /// Why it is missed on the machine that the crate is built on, where that is known.
+    pub(crate) why_missed: Option<&'static str>,
     pub(crate) cells: Vec<Cell>,
 }
 
 impl Target {
-    /// Why it is missed, where that is known.
-    pub(crate) fn why_missed(&self) -> Option<&'static str> {
-        let known = WHY_MISSED.iter();
-        let mut known = known.filter(|(what, _)| self.what.starts_with(what));
-        known.next().map(|(_, why)| *why)
-    }
-
     pub(crate) fn meets(&self, cell: &Cell) -> bool {
         match self.bound {
             Bound::AtLeast(least) => cell.value >= least,
@@ -68,62 +63,6 @@ impl Target {
         !matches!(self.bound, Bound::Evidence)
     }
 }
-
-/// Where targets are missed on the machine that the crate is built on: how they begin, and what
-/// was found to be the reason.
-const WHY_MISSED: [(&str, &str); 10] = [
-    (
-        "accepted: time of try_charge, of the integer std",
-        "Where a locked instruction is cheap, the mutex's second one costs little. Ours is one, and \
-         its stores and it alone take less than the mutex (see the evidence); what is left are some \
-         ninety instructions that check five limits of what is spent and held, and find a thread's \
-         own slots.",
-    ),
-    (
-        "accepted: time of try_charge, of a one-word",
-        "One word against fifteen that are read and eight that are written.",
-    ),
-    (
-        "accepted: try_charge faster than the published",
-        "The same, beside a mutex that takes two cheap locked instructions.",
-    ),
-    (
-        "accepted: record (f64)",
-        "Besides, the conversion of dollars to an exact count, and back: 44 instructions.",
-    ),
-    (
-        "first 500 records",
-        "A new pool has one pair of slots, claimed for a call by a flag: a second locked instruction, \
-         and a second look at the head.",
-    ),
-    (
-        "rejected:",
-        "A refusal tells which of five limits refuses for the worst reason, and the numbers that it \
-         went by: 285 instructions, where a mutex's compares four and stops at the first. It writes \
-         nothing, so it scales with the cores, from there.",
-    ),
-    (
-        "totals()",
-        "A lone reader needs the head unmoved while it fetches a line that the writer has just \
-         written; the writer, which it does not hold up, moves the head meanwhile. A mutex's reader \
-         stops the writer.",
-    ),
-    (
-        "p99.99",
-        "A mutex's loser sleeps for as long as the scheduler likes: few calls wait, and those for \
-         milliseconds (see the longest). Ours look again after microseconds, and so more of them \
-         wait, and none sleeps.",
-    ),
-    (
-        "accepted: try_charge faster than the integer std",
-        "A mutex lets one thread run and the others sleep: where threads mostly take turns on a \
-         core, that costs it little.",
-    ),
-    (
-        "fairness",
-        "Who lost stands back, and whoever won goes on with lines that it has.",
-    ),
-];
 
 /// All of them, and then the evidence.
 pub(crate) fn targets(results: &Results) -> Vec<Target> {
@@ -153,11 +92,12 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
     let (one, many) = THREADS.split_at(1);
 
     let mut all = Vec::new();
-    let mut add = |what: &str, bound, unit, cells| {
+    let mut add = |what: &str, bound, unit, why_missed, cells| {
         all.push(Target {
             what: what.to_owned(),
             bound,
             unit,
+            why_missed,
             cells,
         });
     };
@@ -169,42 +109,62 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
         "accepted: time of try_charge, of the integer std Mutex's",
         AtMost(0.85),
         Times,
+        Some(
+            "Where a locked instruction is cheap, the mutex's second one costs little. Ours is one, and \
+             its stores and it alone take less than the mutex (see the evidence); what is left are some \
+             ninety instructions that check five limits of what is spent and held, and find a thread's \
+             own slots.",
+        ),
         over(Accepted, one, OURS, STD),
     );
     add(
         "accepted: try_charge faster than the integer std Mutex",
         AtLeast(2.0),
         Times,
+        Some(
+            "A mutex lets one thread run and the others sleep: where threads mostly take turns on a \
+             core, that costs it little.",
+        ),
         over(Accepted, many, STD, OURS),
     );
+    let beside_cheap_locks =
+        Some("The same, beside a mutex that takes two cheap locked instructions.");
     add(
         "accepted: try_charge faster than the published crate",
         AtLeast(1.7),
         Times,
+        beside_cheap_locks,
         over(Accepted, one, PUBLISHED, OURS),
     );
     add(
         "accepted: try_charge faster than the published crate",
         AtLeast(3.0),
         Times,
+        beside_cheap_locks,
         over(Accepted, many, PUBLISHED, OURS),
     );
     add(
         "accepted: record (f64) faster than the published crate",
         AtLeast(1.5),
         Times,
+        Some("Besides, the conversion of dollars to an exact count, and back: 44 instructions."),
         over(Accepted, one, PUBLISHED, RECORD),
     );
     add(
         "accepted: time of try_charge, of a one-word CAS loop's",
         AtMost(1.8),
         Times,
+        Some("One word against fifteen that are read and eight that are written."),
         over(Accepted, one, OURS, CasLoop::NAME),
     );
     add(
         &format!("first {FIRST} records of a new pool: time, of the integer std Mutex's"),
         AtMost(1.3),
         Times,
+        Some(
+            "A new pool has one pair of slots, claimed for a call by a flag: a second locked \
+             instruction, and a second look at the head.",
+        ),
         over(Fresh, one, OURS, STD),
     );
     let beats = many.iter().filter_map(|&threads| {
@@ -219,36 +179,55 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
         "accepted: time of try_charge in the slowest round, of the median's",
         AtMost(2.0),
         Times,
+        None,
         beats.collect(),
+    );
+    let refusing = Some(
+        "A refusal tells which of five limits refuses for the worst reason, and the numbers that it \
+         went by: 285 instructions, where a mutex's compares four and stops at the first. It writes \
+         nothing, so it scales with the cores, from there.",
     );
     add(
         "rejected: faster than the best mutex",
         AtLeast(1.5),
         Times,
+        refusing,
         best_mutex(Rejected, one),
     );
     add(
         "rejected: faster than the best mutex",
         AtLeast(6.0),
         Times,
+        refusing,
         best_mutex(Rejected, &THREADS[1..2]),
     );
     add(
         "totals() by so many readers beside a writer: faster than the best mutex",
         AtLeast(1.0),
         Times,
+        Some(
+            "A lone reader needs the head unmoved while it fetches a line that the writer has just \
+             written; the writer, which it does not hold up, moves the head meanwhile. A mutex's reader \
+             stops the writer.",
+        ),
         best_mutex(Readers, &THREADS),
     );
     add(
         "reserve + settle: time, of a record's",
         AtMost(2.2),
         Times,
+        None,
         over(Workload::Reserve, one, Reserve::NAME, OURS),
     );
     add(
         "p99.99 of a record: better than the published crate's",
         AtLeast(2.0),
         Times,
+        Some(
+            "A mutex's loser sleeps for as long as the scheduler likes: few calls wait, and those for \
+             milliseconds (see the longest). Ours look again after microseconds, and so more of them \
+             wait, and none sleeps.",
+        ),
         cell(
             CROWD,
             results.ratio((Tail, CROWD), PUBLISHED, OURS, Metric::P9999),
@@ -261,6 +240,7 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
         "fairness over a second: slowest thread's count, of the fastest's",
         AtLeast(1.0 / 3.0),
         Times,
+        Some("Who lost stands back, and whoever won goes on with lines that it has."),
         cell(
             cores,
             results.spread((Fairness, cores), OURS, Metric::Fairness),
@@ -276,12 +256,14 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
         "memory of a new pool",
         AtMost(640.0),
         Bytes,
+        None,
         memory(1, Metric::BytesFresh),
     );
     add(
         "memory of each of 10,000 pools, hit at random some 300 times each",
         AtMost(1024.0),
         Bytes,
+        None,
         memory(CROWD, Metric::BytesUsed),
     );
 
@@ -290,6 +272,7 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
         "time of try_charge, of a std Mutex's that counts what is held too",
         Evidence,
         Times,
+        None,
         over(
             Accepted,
             &THREADS,
@@ -302,6 +285,7 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
         "time of try_charge, of its stores' and its CAS's alone",
         Evidence,
         Times,
+        None,
         over(Accepted, one, OURS, TwoSlots::NAME),
     );
 
@@ -317,12 +301,14 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
         "cores that try_charge's threads had",
         Evidence,
         Cores,
+        None,
         had(OURS),
     );
     add(
         "cores that the one-word CAS loop's threads had",
         Evidence,
         Cores,
+        None,
         had(CasLoop::NAME),
     );
     for name in [STD, PUBLISHED, CasLoop::NAME] {
@@ -341,6 +327,7 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
             &format!("{name}: time of a record, of its own with one thread"),
             Evidence,
             Times,
+            None,
             cells.collect(),
         );
     }

@@ -97,6 +97,17 @@ const OVERFLOW: BudgetExceeded = BudgetExceeded {
     attempted: u64::MAX as f64,
 };
 
+const BLOCKS: &str = "blocks: a suspended holder stops everybody";
+
+/// A number of the answer, to look at.
+#[inline]
+fn look(answer: Result<Counts, BudgetExceeded>) -> u64 {
+    match answer {
+        Ok(counts) => counts.calls,
+        Err(exceeded) => exceeded.cap.len() as u64,
+    }
+}
+
 /// It only records.
 pub(crate) struct IntegerMutex<L: Lock> {
     counts: L::Mutex<Counts>,
@@ -117,7 +128,7 @@ impl<L: Lock> IntegerMutex<L> {
 
 impl<L: Lock> Budget for IntegerMutex<L> {
     const NAME: &'static str = L::RECORDS;
-    const LACKS: &'static str = "blocks: a suspended holder stops everybody";
+    const LACKS: &'static str = BLOCKS;
 
     fn new(room: Room) -> Self {
         Self {
@@ -128,10 +139,7 @@ impl<L: Lock> Budget for IntegerMutex<L> {
 
     #[inline]
     fn record(&self, call: &Call) -> u64 {
-        match self.try_record(call) {
-            Ok(counts) => counts.calls,
-            Err(exceeded) => exceeded.cap.len() as u64,
-        }
+        look(self.try_record(call))
     }
 
     fn calls(&self) -> Option<u64> {
@@ -229,16 +237,16 @@ impl<L: Lock> Reserving for ReservingMutex<L> {
 
     #[inline]
     fn reserve_and_settle(&self, estimate: &Call, actual: &Call) -> u64 {
-        match self.reserve(estimate) {
-            Ok(()) => self.settle(estimate, actual).calls,
-            Err(exceeded) => exceeded.cap.len() as u64,
-        }
+        look(
+            self.reserve(estimate)
+                .map(|()| self.settle(estimate, actual)),
+        )
     }
 }
 
 impl<L: Lock> Budget for ReservingMutex<L> {
     const NAME: &'static str = L::RESERVES;
-    const LACKS: &'static str = "blocks: a suspended holder stops everybody";
+    const LACKS: &'static str = BLOCKS;
 
     fn new(room: Room) -> Self {
         Self::fresh(room)
@@ -246,10 +254,7 @@ impl<L: Lock> Budget for ReservingMutex<L> {
 
     #[inline]
     fn record(&self, call: &Call) -> u64 {
-        match self.try_record(call) {
-            Ok(counts) => counts.calls,
-            Err(exceeded) => exceeded.cap.len() as u64,
-        }
+        look(self.try_record(call))
     }
 
     fn calls(&self) -> Option<u64> {
