@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 #[derive(Debug)]
 enum Error {
     Budget(Rejected),
+    TooManyRequests,
     Provider,
 }
 
@@ -30,6 +31,7 @@ async fn post(call: u64, price: &Price) -> Result<Usage, Error> {
     match call % 10 {
         0 => Err(Error::Provider),
         1 => panic!("a bug in a client library"),
+        2 => Err(Error::TooManyRequests),
         _ => Ok(price
             .usage(2_000, 100 + call * 37 % 900, 0, 0)
             .expect("small numbers")),
@@ -41,7 +43,14 @@ async fn call(pool: Arc<BudgetPool>, call: u64, price: Price) -> Result<(), Erro
     let mut hold = pool.reserve_owned(worst)?;
     sleep(Duration::from_millis(call * 3 % 10)).await; // to prepare the request: aborted here, all is refunded
     hold.sent();
-    let actual = post(call, &price).await?; // aborted here, what is held counts as spent
+    // Aborted here, what is held counts as spent; and so if it fails, but for this one way.
+    let actual = match post(call, &price).await {
+        Err(Error::TooManyRequests) => {
+            hold.refund(); // turned away and not billed
+            return Err(Error::TooManyRequests);
+        }
+        posted => posted?,
+    };
     let receipt = hold.settle(actual);
     if receipt.over_cap.any() {
         eprintln!("{receipt}");
@@ -68,12 +77,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect();
 
     let (mut settled, mut busy, mut exhausted) = (0, 0, 0);
-    let (mut failed, mut timed_out, mut panicked) = (0, 0, 0);
+    let (mut refunded, mut failed, mut timed_out, mut panicked) = (0, 0, 0, 0);
     for call in calls {
         match call.await {
             Ok(Ok(Ok(()))) => settled += 1,
             Ok(Ok(Err(Error::Budget(rejected)))) if rejected.is_busy() => busy += 1,
             Ok(Ok(Err(Error::Budget(_)))) => exhausted += 1,
+            Ok(Ok(Err(Error::TooManyRequests))) => refunded += 1,
             Ok(Ok(Err(Error::Provider))) => failed += 1,
             Ok(Err(_)) => timed_out += 1,
             Err(_) => panicked += 1,
@@ -81,7 +91,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let end = pool.snapshot();
-    println!("settled {settled}, failed {failed}, timed out {timed_out}, panicked {panicked}");
+    println!("settled {settled}, too many requests {refunded}");
+    println!("failed {failed}, timed out {timed_out}, panicked {panicked}");
     println!("turned away: busy {busy} (worth another try), exhausted {exhausted}");
     println!(
         "spent ${} of $5 in {} calls; reserved ${}, in flight {}",

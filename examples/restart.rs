@@ -29,11 +29,15 @@ fn restore(file: &Path) -> Result<BudgetPool, Box<dyn Error>> {
     Ok(builder.restore(&saved, Restore::ReservedAsSpent).build())
 }
 
-/// Saved beside the file and moved over it, so that a crash leaves the old one whole.
+/// Saved beside the file and moved over it, so that a crash leaves the old one or the new one
+/// whole.
 fn save(pool: &BudgetPool, file: &Path) -> Result<(), Box<dyn Error>> {
-    let new = file.with_extension("new");
-    fs::write(&new, serde_json::to_string_pretty(&pool.snapshot())?)?;
-    Ok(fs::rename(&new, file)?)
+    let beside = file.with_extension("new");
+    let mut new = fs::File::create(&beside)?;
+    serde_json::to_writer_pretty(&mut new, &pool.snapshot())?;
+    // On the disk before it has the name: else a power cut may leave the name to nothing.
+    new.sync_all()?;
+    Ok(fs::rename(&beside, file)?)
 }
 
 fn run(file: &Path) -> Result<(), Box<dyn Error>> {

@@ -30,7 +30,7 @@
 //! ```
 //! use token_budget_pool::{BudgetPool, Limits, MicroUsd, Rejected, Usage};
 //! # struct Reply { usage: Usage }
-//! # #[derive(Debug)] enum Error { Budget(Rejected), Provider }
+//! # #[derive(Debug)] enum Error { Budget(Rejected), TooManyRequests }
 //! # impl From<Rejected> for Error { fn from(rejected: Rejected) -> Self { Error::Budget(rejected) } }
 //! # async fn prepare() -> Result<(), Error> { Ok(()) }
 //! # async fn post((): ()) -> Result<Reply, Error> {
@@ -42,7 +42,13 @@
 //!     let mut hold = pool.reserve(Usage::tokens(1_000, 500).cost(estimate))?; // no room: Rejected
 //!     let request = prepare().await?;     // error, panic, abort: refunded
 //!     hold.sent();                        // from here on a drop keeps the hold as spent
-//!     let reply = post(request).await?;
+//!     let reply = match post(request).await {
+//!         Err(Error::TooManyRequests) => {
+//!             hold.refund();              // turned away and not billed: all of it back
+//!             return Err(Error::TooManyRequests);
+//!         }
+//!         reply => reply?,
+//!     };
 //!     let receipt = hold.settle(reply.usage);
 //!     if receipt.over_cap.any() {
 //!         warn!("{receipt}");

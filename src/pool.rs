@@ -22,6 +22,13 @@ use crate::{
 
 /// A budget of tokens and dollars that many threads spend from.
 ///
+/// | when | method | past a limit |
+/// |---|---|---|
+/// | before the call, and settled after it | [`reserve`](Self::reserve), [`reserve_up_to`](Self::reserve_up_to), and [`_owned`](Self::reserve_owned) for spawned tasks | an error, nothing held |
+/// | after the call, or for one whose usage is known before | [`try_charge`](Self::try_charge); [`record`](Self::record) is that of version 0.1, in `f64` | an error, nothing counted |
+/// | after the call, whose money is gone in any case | [`charge`](Self::charge) | counted, and the receipt says so |
+/// | just asking | [`check`](Self::check), [`snapshot`](Self::snapshot), [`totals`](Self::totals) | |
+///
 /// Every operation takes effect in one step, on all counts together: the order of
 /// the steps explains every answer. None of them locks or waits; a thread that is
 /// suspended inside one stops no other. A call is refused only if there was a moment
