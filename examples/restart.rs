@@ -30,9 +30,10 @@ fn restore(file: &Path) -> Result<BudgetPool, Box<dyn Error>> {
 }
 
 /// Saved beside the file and moved over it, so that a crash leaves the old one or the new one
-/// whole.
+/// whole. What was spent since is not in it.
 fn save(pool: &BudgetPool, file: &Path) -> Result<(), Box<dyn Error>> {
-    let beside = file.with_extension("new");
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".new");
     let mut new = fs::File::create(&beside)?;
     serde_json::to_writer_pretty(&mut new, &pool.snapshot())?;
     // On the disk before it has the name: else a power cut may leave the name to nothing.

@@ -51,8 +51,8 @@ impl Builder {
         self
     }
 
-    /// Makes room for this many threads beforehand (at most 8,191; 4 KiB for every 16), so
-    /// that their operations on the pool do not allocate.
+    /// Makes room for this many threads beforehand (at most 8,191; 4 KiB for every 16, and
+    /// 4 KiB once beyond 64), so that their operations on the pool do not allocate.
     ///
     /// Count every thread of the process that uses a pool, this one or another: each keeps
     /// one number, the lowest free one, in all pools.

@@ -69,8 +69,10 @@
 //!   amounts and learns the totals of exactly that step, a refused one changes nothing.
 //!   Money is counted in thousandths of a micro-dollar ([`MicroUsd`]); nothing drifts.
 //! - **No admission passes a limit.** A call is admitted only if `spent + reserved` of every
-//!   dimension stays within its limit. Only what is spent already ([`BudgetPool::charge`],
-//!   [`Hold::settle`]) and limits lowered later can leave it beyond; the receipt says so.
+//!   dimension that it asks for stays within its limit. Only what is spent already
+//!   ([`BudgetPool::charge`], [`Hold::settle`], [`Hold::settle_so_far`], [`Builder::restore`])
+//!   and limits lowered later can leave it beyond; a receipt tells by how much `spent` alone
+//!   is.
 //! - **No false refusal.** A call is refused only if there was a moment during it at which
 //!   the pool was too full for it. A cap refuses only calls that ask for more of its
 //!   dimension.
@@ -78,11 +80,13 @@
 //!   than anything that happened before the call, and they never run backwards in one
 //!   thread.
 //! - **Lock-free**, for up to 8,191 threads. A thread that is suspended anywhere inside a
-//!   call, for ever, stops no other; there is no lock to poison. A snapshot writes nothing
+//!   call, for ever, stops no other; there is no lock to poison. It is not wait-free, nor
+//!   fair: one call, a snapshot too, may have to look again as often as an update comes
+//!   between. A snapshot writes nothing
 //!   shared, and neither does a call that finds no room at its first look.
 //! - **Fails closed.** NaN, negative and infinite costs, amounts that overflow and caps that
-//!   make no sense are errors that name the field and the value, and change no total. What is
-//!   spent already and overflows stops at `u64::MAX`, and the receipt says so.
+//!   make no sense are errors that name the field and the value, and change no total
+//!   ([`BudgetPool::with_caps`], which has no error to return, panics). What is spent already and overflows stops at `u64::MAX`, and the receipt says so.
 //!
 //! How it works is told at the top of the module that does it, `src/register.rs`: the
 //! counts live in slots of atomics, a head names the slot that is current, and one
@@ -99,15 +103,21 @@
 //! # Limits
 //!
 //! - 8,191 threads of the process at a time can have a place of their own, in all pools
-//!   together. The others take turns where they meet, and one of them that is suspended in
-//!   its turn holds up the others without a place.
+//!   together. The others take turns in the one that all share, and a thread that is
+//!   suspended in it, whichever it is, holds up those that have none.
 //! - Growth, a few times in a pool's life, calls the allocator, which may lock;
 //!   [`Builder::threads`] does it beforehand. And once in a thread's life, when it first needs
 //!   a place of its own, the runtime registers a destructor for it, which may lock and
 //!   allocate outside Rust's allocator (glibc does).
-//! - A child of `fork` inherits the places of its parent's threads as taken.
-//! - Calling a pool from a signal handler, and sharing one between two copies of this crate
-//!   in a process (a plugin that links its own), are not supported.
+//! - A thread that first uses a pool in the destructor of a pthread key (of C code; Rust's
+//!   thread-locals on Linux are none) may keep its place for good.
+//! - A child of `fork` inherits the places of its parent's threads as taken; `fork` while other
+//!   threads are inside calls is not supported.
+//! - Calling a pool from a signal handler or from the program's allocator, and sharing one
+//!   between two copies of this crate in a process (a plugin that links its own), are not
+//!   supported.
+//! - After 2^50 updates of one pool (130 days at 10^8 a second) none of this is promised any
+//!   more.
 //! - Targets without 64-bit atomics are not supported.
 
 #[cfg(not(target_has_atomic = "64"))]

@@ -11,7 +11,7 @@ use crate::MicroUsd;
 /// literal, since there may be more of them one day.
 ///
 /// With the feature `serde`, unknown fields are refused: a typo must not uncap a
-/// pool.
+/// pool. A field that is missing is unlimited, as one that is `null`.
 ///
 /// # Examples
 ///

@@ -30,14 +30,17 @@ use crate::{
 /// | just asking | [`check`](Self::check), [`snapshot`](Self::snapshot), [`totals`](Self::totals) | |
 ///
 /// Every operation takes effect in one step, on all counts together: the order of
-/// the steps explains every answer. None of them locks or waits; a thread that is
-/// suspended inside one stops no other. A call is refused only if there was a moment
-/// during it at which the pool really had too little room; one that finds no room at its
+/// the steps explains every answer. None of them locks, blocks or awaits, so async code may
+/// call them too ([the exceptions](crate#limits)); a thread that is suspended inside one
+/// stops no other. For want of room a call is refused only if there was a moment
+/// during it at which the pool really had too little; one that finds no room at its
 /// first look writes nothing that is shared.
 ///
 /// A fresh pool takes 640 bytes on x86-64. Once threads meet in it, or after about a
-/// thousand updates, it takes 4 KiB more for every 16 threads that use it, and 4 KiB once
-/// for all threads beyond the 64th. It keeps that until it is dropped.
+/// thousand updates, it takes 4 KiB for each 16 thread numbers (1 to 16, 17 to 32, ...) of
+/// which a thread comes to need a place in it, and 4 KiB once if one is above 64. Numbers are
+/// the process's, the lowest free one to whoever needs the first place in any pool. It keeps
+/// that memory until it is dropped.
 ///
 /// See the [crate's page](crate) for the everyday use and for the limits of all this.
 pub struct BudgetPool {
@@ -346,8 +349,8 @@ impl BudgetPool {
     /// one step. What was granted is in [`held`](Hold::held): ask the model for
     /// no more than that, instead of failing.
     ///
-    /// `output` is the least worth having and the most wanted; an empty range is its
-    /// least. An output token costs `per_million` dollars a million, their sum rounded up
+    /// `output` goes from the least worth having to the most wanted; of an empty range, its
+    /// start is both. Output tokens of `fixed` are in [`held`](Hold::held) too. An output token costs `per_million` dollars a million, their sum rounded up
     /// to a nano-dollar, on top of the cost of `fixed`.
     ///
     /// # Errors
@@ -418,7 +421,9 @@ impl BudgetPool {
         self.register.read(Terms::read).limits()
     }
 
-    /// Set other limits, while others record. Returns the old ones.
+    /// Replace all limits, while others record. Returns the old ones. What `limits` leaves at
+    /// `None` is unlimited from then on; to change one and keep the others, there is
+    /// [`update_limits`](Self::update_limits).
     ///
     /// Once this has returned, no call that comes after is judged by the old limits; none is
     /// ever judged by a mixture. Limits below what is spent are legal: they change no totals and undo
@@ -445,8 +450,8 @@ impl BudgetPool {
     ///
     /// `change` runs outside the pool and may use it. It runs again, on the newer limits,
     /// when another change came between: two operators who each add ten dollars add
-    /// twenty. A `change` that itself changes the limits of this pool runs for ever; one
-    /// that panics leaves them as they were.
+    /// twenty. One that each time sets this pool other limits than it was given never
+    /// returns; one that panics leaves them as they were.
     ///
     /// # Examples
     ///
@@ -477,7 +482,8 @@ impl BudgetPool {
     }
 
     /// Reset the pool to zero totals. Caps stay, and what is reserved stays reserved:
-    /// those calls are still in flight, and count when they settle.
+    /// those calls are still in flight, and count when they settle. A closed pool stays
+    /// closed.
     pub fn reset(&self) {
         self.update(Clear);
     }

@@ -14,13 +14,14 @@ pub struct Receipt {
     /// All that the pool has counted, this included: the totals of exactly this
     /// step.
     pub spent: Spent,
-    /// By how much this step counted more than the call still held. A [`charge`](crate::BudgetPool::charge) held nothing, so this
-    /// is all of it.
+    /// By how much this step counted more than the call still held. A
+    /// [`charge`](crate::BudgetPool::charge) held nothing, so this is all of it.
     pub overrun: Excess,
     /// By how much more was told in parts than the call came to. It stays counted:
     /// what is spent is never lowered.
     pub told_more: Excess,
-    /// By how much the pool's spending is now beyond its limits, as they now are.
+    /// By how much `spent` is now beyond the limits, as they now are. What is reserved is not
+    /// counted in: with it the pool may be beyond a limit while this is nothing.
     pub over_cap: Excess,
     /// Whether some count went past `u64::MAX`, and stopped there; or both counts of tokens
     /// fit, but not their sum.

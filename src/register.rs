@@ -56,8 +56,9 @@
 //!
 //! The words that rarely change, the **terms**, are not copied where my slot has
 //! them already: the **tag** beside them holds the version that set them. Equal
-//! tags, equal terms. A copy counts only once its CAS succeeded: until then its
-//! words may be of two states, so after a lost CAS the slot's tag is voided.
+//! tags, equal terms. What is stored counts only once the CAS succeeded. After a lost one a
+//! copy's words may be of two states, and the version of new terms is the winner's, who may
+//! have set others: so the slot's tag is voided.
 //!
 //! # Cost
 //!
@@ -194,8 +195,9 @@ impl<const A: usize, const T: usize> Clone for View<'_, A, T> {
 
 impl<const A: usize, const T: usize> Copy for View<'_, A, T> {}
 
-// All Relaxed: ordered by the Acquire load of the head before them and, after
-// them, by the fence in `unmoved` or by the Release of the CAS.
+// All Relaxed: ordered by the Acquire load of the head before them (in the first attempt of
+// `update` they are this thread's own) and, after them, by the fence in `unmoved` or by the
+// Release of the CAS.
 impl<const A: usize, const T: usize> View<'_, A, T> {
     #[inline]
     pub(crate) fn amount(self, index: usize) -> u64 {
@@ -318,8 +320,9 @@ impl<const A: usize, const T: usize> Register<A, T> {
         let pair = self.own_pair(number);
         if let Some(pair) = pair {
             // Relaxed: used only if it names a slot of this pair. That was filled, and made
-            // current, by this thread or by the last one with its number, which `Numbers` orders
-            // before; and so are the updates before it, whose slots we write again.
+            // current, by this thread or by an earlier one with its number, which `Numbers` orders
+            // before; and so are the updates before it, which may have read the slot that we
+            // write now.
             let head = Head(self.head.load(Ordering::Relaxed));
             let [first, second] = &**pair;
             let out = if head.names(number, 0) {
@@ -493,8 +496,9 @@ impl<const A: usize, const T: usize> Register<A, T> {
     /// Fills `free` with what `new` makes of `view`, and swings the head there, from `head` to
     /// `next`; `None` if somebody else moved the head first.
     ///
-    /// `free` is of a pair that the caller holds since before `head` was loaded: to a head
-    /// loaded earlier, a slot that the pair's last holder published since would look free.
+    /// `free` is of a pair that the caller holds since before `head` was loaded, or found
+    /// unchanged: to a head loaded earlier, a slot that the pair's last holder published since
+    /// would look free.
     #[inline(always)]
     fn swing<O>(
         &self,
@@ -520,7 +524,8 @@ impl<const A: usize, const T: usize> Register<A, T> {
             next.0,
             // Release: pairs with the Acquire in `head`. Publishes the slot, and keeps
             // our reads of the old one before whatever its holder stores there next.
-            // Not Acquire: what we read, the load in `head` had acquired.
+            // Not Acquire: it reads the head that was loaded before, and what came with that
+            // was acquired then, or is our own (see `update`).
             Ordering::Release,
             // Relaxed: what we lost to is loaded again.
             Ordering::Relaxed,
@@ -569,7 +574,7 @@ impl<const A: usize, const T: usize> Register<A, T> {
                 true,
                 // Acquire: pairs with the Release in `Claim::drop`. We load a head no
                 // older than the last one that its holder set, and so see which of
-                // the two slots is current.
+                // the two slots is current; and its stores to them come before ours.
                 Ordering::Acquire,
                 // Relaxed: nothing was claimed.
                 Ordering::Relaxed,
@@ -723,8 +728,8 @@ impl<V> Installed<V> {
         // SAFETY: the pointer is null or came from `Box::into_raw` in
         // `get_or_install`, and is not freed before `self` is dropped. What it points
         // to was initialised before we read it: the caller loads it with Acquire, or
-        // has acquired a head set by somebody who had. Only shared references are
-        // ever made of it.
+        // has acquired a head set by somebody who had, or who had installed it. Only shared
+        // references are ever made of it.
         unsafe { self.0.load(ordering).as_ref() }
     }
 

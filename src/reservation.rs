@@ -40,10 +40,10 @@ pub type OwnedReservation = Hold<Arc<BudgetPool>>;
 ///
 /// # Costs that are unknown
 ///
-/// Where a cost is not told, the call counts the larger of the pool's assumed cost
-/// and what the call was told in parts and still holds, and the pool counts it as
-/// unpriced. A part told without a cost leaves the held cost owed: every end but a
-/// settle with a known cost counts it.
+/// Where a cost is not told, the call counts the pool's assumed cost, or the sum of what was
+/// told in parts and what is still held if that is more, and the pool counts it as
+/// unpriced. While the last part told had no cost, the held cost is owed: every end but a
+/// settle with a known cost counts it, [`refund`](Self::refund) too.
 ///
 /// # Once only
 ///
@@ -104,8 +104,8 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
         self.sent = true;
     }
 
-    /// What is still held. Its cost is always known: zero for an estimate without
-    /// one, unless the pool assumes a cost.
+    /// What is still held. Its cost is always told: one that is unknown counts in it as the
+    /// pool's assumed cost, or as zero.
     pub fn held(&self) -> Usage {
         self.held.into()
     }
@@ -118,7 +118,8 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
     /// Ends the reservation with the usage of the whole call, as providers report
     /// it: counts what was not told in parts yet, and gives back the rest of the
     /// hold. Never fails, and counts also what goes past a limit; the receipt says
-    /// so. Without a cost, the cost held is counted and the call is unpriced.
+    /// so. Without a cost, the cost held is counted, or what is missing to the pool's assumed
+    /// cost if that is more, and the call is unpriced.
     ///
     /// # Examples
     ///
@@ -179,7 +180,8 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
 
     /// Ends the reservation and gives back what it still holds, for a call that was not
     /// billed: one that was never made, or that the provider turned away. The call is not
-    /// counted, unless parts of it were told; those stay counted.
+    /// counted, unless parts of it were told. Those stay counted; and if the last of them had
+    /// no cost, the cost owed is counted too.
     pub fn refund(mut self) {
         if !self.told_a_part {
             return self.release();
@@ -191,12 +193,14 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
         self.end(new, Excess::default(), self.told_unpriced);
     }
 
-    /// Counts what a stream has used so far, and takes it off the hold. The reservation
-    /// goes on.
+    /// Counts what a stream has used so far, and takes it off the hold. Never fails: it counts
+    /// past a limit and in a closed pool too; the receipt is of this step. The reservation
+    /// goes on, and the call is counted when it ends.
     ///
     /// The total is cumulative, as the providers' own reports are: telling the same
-    /// total twice moves nothing, telling less than before moves nothing either. A
-    /// cost that is not told yet stays held.
+    /// total twice moves no amount, telling less than before moves none either. A
+    /// cost that is not told yet stays held. Whether the call is priced goes by the last
+    /// total told.
     ///
     /// # Examples
     ///

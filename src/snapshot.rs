@@ -36,7 +36,8 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The room left in each dimension, reservations taken off; `None` where it is
-    /// unlimited, zero where the limit is reached or passed.
+    /// unlimited, zero where the limit is reached or passed. A closed pool has room too, but
+    /// admits nothing.
     ///
     /// # Examples
     ///

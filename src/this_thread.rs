@@ -25,7 +25,9 @@ impl Drop for Home {
         // Cleared first: destructors of other thread-locals may still record, and have to
         // find that this number is no longer theirs. An error is the same to them.
         let _ = KEPT.try_with(|kept| kept.set(0));
-        let number = self.0.get();
+        // Taken out: a destructor that was registered twice (by an allocator that records) runs
+        // twice, and the second time the number may be somebody else's.
+        let number = self.0.replace(0);
         if number != 0 {
             PROCESS.give(number);
         }

@@ -106,7 +106,9 @@ pub struct Spent {
         serde(deserialize_with = "crate::named::output_tokens")
     )]
     pub output_tokens: u64,
-    /// The known costs together. As long as there are unpriced calls, the true cost is more than this, or equal.
+    /// The costs counted. An unpriced call is in it at what it held or the pool's assumed
+    /// cost, and at zero where there was neither: while there are unpriced calls, the true
+    /// cost may be more than this, or less.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::cost"))]
     pub cost: MicroUsd,
     /// Calls counted, the unpriced ones included.
