@@ -31,7 +31,7 @@ const UNPRICED: usize = 6;
 pub(crate) const TERMS: usize = 7;
 
 // Marks.
-const CLOSED: u64 = 1 << 0;
+const CLOSED: u64 = 1;
 /// One bit a limit that is set, from here on: `u64::MAX` may be one.
 const IS_SET: u64 = 1 << 1;
 /// `COST_CAP` holds the cost cap as it was given in dollars, as the bits of an
