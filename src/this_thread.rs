@@ -62,3 +62,38 @@ impl Numbering for ThisThread {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Here and not beside `Numbers`, which is compiled against loom's atomics too.
+
+    fn numbers(limit: usize) -> Numbers {
+        Numbers::new([const { AtomicU64::new(0) }; (NUMBERS + 1) / 64], limit)
+    }
+
+    #[test]
+    fn each_number_is_handed_out_once_and_no_other() {
+        for limit in [1, 63, 64, 200, NUMBERS] {
+            let numbers = numbers(limit);
+            let taken: Vec<_> = std::iter::from_fn(|| numbers.take()).collect();
+            assert!(taken.into_iter().eq(1..=limit), "of {limit}");
+        }
+    }
+
+    #[test]
+    fn the_lowest_that_was_given_back_comes_first() {
+        let numbers = numbers(NUMBERS);
+        for _ in 1..=200 {
+            numbers.take();
+        }
+        for number in [130, 7, 64] {
+            numbers.give(number);
+        }
+        assert_eq!(
+            [(); 4].map(|()| numbers.take()),
+            [7, 64, 130, 201].map(Some)
+        );
+    }
+}
