@@ -7,6 +7,7 @@
 //! ```
 
 use std::error::Error;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs, io};
@@ -35,7 +36,7 @@ fn save(pool: &BudgetPool, file: &Path) -> Result<(), Box<dyn Error>> {
     let mut beside = file.as_os_str().to_owned();
     beside.push(".new");
     let mut new = fs::File::create(&beside)?;
-    serde_json::to_writer_pretty(&mut new, &pool.snapshot())?;
+    new.write_all(&serde_json::to_vec_pretty(&pool.snapshot())?)?;
     // On the disk before it has the name: else a power cut may leave the name to nothing.
     new.sync_all()?;
     Ok(fs::rename(&beside, file)?)

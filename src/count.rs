@@ -7,8 +7,7 @@ use crate::register::Operation;
 use crate::rejection::Cap;
 use crate::state::{limit, unpriced_calls, Amounts, Counts, Scratch, State, Terms, View};
 use crate::state::{AMOUNTS, CALLS, SPENT_COST, SPENT_INPUT, SPENT_OUTPUT, TERMS};
-use crate::state::{HELD, SPENT};
-use crate::state::{HELD_CALLS, HELD_COST, HELD_INPUT, HELD_OUTPUT};
+use crate::state::{HELD, HELD_CALLS, HELD_COST, HELD_INPUT, HELD_OUTPUT, SPENT};
 use crate::{MicroUsd, Spent};
 
 /// Counts usage as spent and takes what was held for it off, in one step.

@@ -82,11 +82,12 @@
 //! - **Lock-free**, for up to 8,191 threads. A thread that is suspended anywhere inside a
 //!   call, for ever, stops no other; there is no lock to poison. It is not wait-free, nor
 //!   fair: one call, a snapshot too, may have to look again as often as an update comes
-//!   between. A snapshot writes nothing
-//!   shared, and neither does a call that finds no room at its first look.
+//!   between. A snapshot writes nothing shared, and neither does a call that finds no room at
+//!   its first look.
 //! - **Fails closed.** NaN, negative and infinite costs, amounts that overflow and caps that
 //!   make no sense are errors that name the field and the value, and change no total
-//!   ([`BudgetPool::with_caps`], which has no error to return, panics). What is spent already and overflows stops at `u64::MAX`, and the receipt says so.
+//!   ([`BudgetPool::with_caps`], which has no error to return, panics). What is spent already
+//!   and overflows stops at `u64::MAX`, and the receipt says so.
 //!
 //! How it works is told at the top of the module that does it, `src/register.rs`: the
 //! counts live in slots of atomics, a head names the slot that is current, and one

@@ -350,8 +350,9 @@ impl BudgetPool {
     /// no more than that, instead of failing.
     ///
     /// `output` goes from the least worth having to the most wanted; of an empty range, its
-    /// start is both. Output tokens of `fixed` are in [`held`](Hold::held) too. An output token costs `per_million` dollars a million, their sum rounded up
-    /// to a nano-dollar, on top of the cost of `fixed`.
+    /// start is both. Output tokens of `fixed` are in [`held`](Hold::held) too. An output token
+    /// costs `per_million` dollars a million, their sum rounded up to a nano-dollar, on top of
+    /// the cost of `fixed`.
     ///
     /// # Errors
     ///

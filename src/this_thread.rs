@@ -6,7 +6,11 @@ use crate::sync::AtomicU64;
 use crate::thread_number::{Number, Numbering, Numbers, NUMBERS};
 
 /// The numbers of this process. All pools share them.
-static PROCESS: Numbers = Numbers::new([const { AtomicU64::new(0) }; (NUMBERS + 1) / 64], NUMBERS);
+static PROCESS: Numbers = numbers(NUMBERS);
+
+const fn numbers(limit: usize) -> Numbers {
+    Numbers::new([const { AtomicU64::new(0) }; (NUMBERS + 1) / 64], limit)
+}
 
 thread_local! {
     // Apart from `HOME`, so that the hot path reads a plain cell: where the target has
@@ -68,10 +72,6 @@ mod tests {
     use super::*;
 
     // Here and not beside `Numbers`, which is compiled against loom's atomics too.
-
-    fn numbers(limit: usize) -> Numbers {
-        Numbers::new([const { AtomicU64::new(0) }; (NUMBERS + 1) / 64], limit)
-    }
 
     #[test]
     fn each_number_is_handed_out_once_and_no_other() {
