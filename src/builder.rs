@@ -1,7 +1,18 @@
 //! Building a pool with more than limits.
 
-use crate::state::Terms;
-use crate::{BudgetPool, Limits, MicroUsd, Snapshot, Spent};
+use crate::layout::Fixed;
+use crate::limits::Limits;
+use crate::money::MicroUsd;
+use crate::pool::BudgetPool;
+use crate::snapshot::Snapshot;
+use crate::usage::Spent;
+
+impl BudgetPool {
+    /// Start building a pool: limits, an assumed cost, room for threads, a saved state.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
 
 /// How to build a [`BudgetPool`], from [`BudgetPool::builder`].
 ///
@@ -51,11 +62,10 @@ impl Builder {
         self
     }
 
-    /// Makes room for this many threads beforehand (at most 8,191; 4 KiB for every 16, and
-    /// 4 KiB once beyond 64), so that their operations on the pool do not allocate.
-    ///
-    /// Count every thread of the process that uses a pool, this one or another: each keeps
-    /// one number, the lowest free one, in all pools.
+    /// Allocates beforehand what this many threads need if all of them are inside operations of the
+    /// pool at once (at most 4,096; 384 bytes for each after the first). Then these do not
+    /// allocate. (It would take several lanes to change hands, each just after a caller that searches
+    /// for a free one has passed it.) Count a signal handler that uses the pool as one more thread.
     pub fn threads(mut self, threads: usize) -> Builder {
         self.threads = threads;
         self
@@ -110,8 +120,12 @@ impl Builder {
 
     /// Builds the pool.
     pub fn build(self) -> BudgetPool {
-        let pool = BudgetPool::new(self.spent, Terms::new(self.limits), self.assumed_cost);
-        pool.make_room(self.threads);
+        let fixed = Fixed {
+            assumed_cost: self.assumed_cost,
+            ..Fixed::default()
+        };
+        let pool = BudgetPool::new(self.spent, self.limits, fixed);
+        pool.make_lanes(self.threads);
         pool
     }
 }

@@ -1,6 +1,7 @@
 //! A budget guard for LLM calls: one pool of tokens and dollars that thousands of
-//! concurrent calls spend from. It admits no call that would pass a cap, turns away no call
-//! that would have fitted, and never makes one thread wait for another.
+//! concurrent calls spend from. It admits no call that would pass a limit, turns away no call
+//! that would have fitted, and lets no thread depend on another: one that is suspended never
+//! stops the others.
 //!
 //! # After the call
 //!
@@ -79,19 +80,20 @@
 //! - **Snapshots that existed.** All numbers of a [`Snapshot`] are of one moment, no older
 //!   than anything that happened before the call, and they never run backwards in one
 //!   thread.
-//! - **Lock-free**, for up to 8,191 threads. A thread that is suspended anywhere inside a
-//!   call, for ever, stops no other; there is no lock to poison. It is not wait-free, nor
-//!   fair: one call, a snapshot too, may have to look again as often as an update comes
-//!   between. A snapshot writes nothing shared, and neither does a call that finds no room at
-//!   its first look.
+//! - **Lock-free.** A thread that is suspended anywhere inside a call, for ever, stops no other, and
+//!   there is no lock to poison. Callers usually take turns, as at a short spinlock, but none
+//!   depends on the holder: one that has waited for some tens of microseconds, and given way to
+//!   other threads a few times, goes round it. It is not wait-free, nor fair: one call may lose
+//!   to others again and again. A snapshot writes nothing shared, unless updates come between 16
+//!   times in a row. Neither does a call that is refused, if the thread's last call was refused by
+//!   the same pool.
 //! - **Fails closed.** NaN, negative and infinite costs, amounts that overflow and caps that
 //!   make no sense are errors that name the field and the value, and change no total
 //!   ([`BudgetPool::with_caps`], which has no error to return, panics). What is spent already
 //!   and overflows stops at `u64::MAX`, and the receipt says so.
 //!
-//! How it works is told at the top of the module that does it, `src/register.rs`: the
-//! counts live in slots of atomics, a head names the slot that is current, and one
-//! compare-and-swap of the head commits all of them.
+//! How it works is said at the top of `src/register/mod.rs`: the counts live in slots of atomics, a
+//! head names the slot that is current, and one compare-and-swap of the head commits all of them.
 //!
 //! # What is not here
 //!
@@ -103,58 +105,50 @@
 //!
 //! # Limits
 //!
-//! - 8,191 threads of the process at a time can have a place of their own, in all pools
-//!   together. The others take turns in the one that all share, and a thread that is
-//!   suspended in it, whichever it is, holds up those that have none.
-//! - Growth, a few times in a pool's life, calls the allocator, which may lock;
-//!   [`Builder::threads`] does it beforehand. And once in a thread's life, when it first needs
-//!   a place of its own, the runtime registers a destructor for it, which may lock and
-//!   allocate outside Rust's allocator (glibc does).
-//! - A thread that first uses a pool in the destructor of a pthread key (of C code; Rust's
-//!   thread-locals on Linux are none) may keep its place for good.
-//! - A child of `fork` inherits the places of its parent's threads as taken; `fork` while other
-//!   threads are inside calls is not supported.
-//! - Calling a pool from a signal handler or from the program's allocator, and sharing one
-//!   between two copies of this crate in a process (a plugin that links its own), are not
-//!   supported.
-//! - After 2^50 updates of one pool (130 days at 10^8 a second) none of this is promised any
+//! - A call that never ends (its thread is suspended for ever, or killed, or, on Linux, was not copied by `fork`)
+//!   keeps one lane of the pool: memory of 384 bytes (x86-64). Calls that come before the next one is
+//!   accepted wait as said above. Up to 4,095 such calls leave a pool working.
+//! - A lane is appended, which calls the allocator, when a call finds every lane held. This happens
+//!   when more calls are suspended at once than ever before. [`Builder::threads`] appends lanes
+//!   beforehand. With one more for it, a record from a signal handler that interrupted a record
+//!   works too. (In a library that was loaded at run time, a thread's first call may allocate its
+//!   thread-locals.)
+//! - At most 2,147,483,647 calls can be in flight in a pool; the next reservation is refused.
+//! - After 2^51 updates of one pool (260 days at 10^8 a second) none of this is promised any
 //!   more.
 //! - Targets without 64-bit atomics are not supported.
 
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("token-budget-pool needs 64-bit atomics, which this target does not have");
 
-mod admit;
-mod ask;
 mod builder;
-mod caps;
-mod change;
-mod count;
+mod dimension;
+mod layout;
 mod limits;
 mod money;
 #[cfg(feature = "serde")]
 mod named;
+mod ops;
 mod pool;
 mod price;
 mod receipt;
+mod record;
 mod register;
 mod rejection;
 mod reservation;
 mod snapshot;
-mod state;
 mod sync;
-mod this_thread;
-mod thread_number;
 mod usage;
 
 pub use builder::{Builder, Restore};
-pub use caps::{Caps, InvalidCap, Totals};
+pub use dimension::Dimension as Cap;
 pub use limits::Limits;
 pub use money::{InvalidUsd, MicroUsd, ParseUsdError};
 pub use pool::BudgetPool;
 pub use price::{InvalidPrice, Price};
 pub use receipt::{Excess, Receipt};
-pub use rejection::{BudgetExceeded, Cap, Exceeded, Reason, Rejected};
+pub use record::{BudgetExceeded, Caps, InvalidCap, Totals};
+pub use rejection::{Exceeded, Reason, Rejected};
 pub use reservation::{Hold, OwnedReservation, Reservation};
 pub use snapshot::Snapshot;
 pub use usage::{Spent, Usage};

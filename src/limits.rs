@@ -1,6 +1,7 @@
 //! Limits: caps in exact numbers.
 
-use crate::MicroUsd;
+use crate::dimension::Dimension;
+use crate::money::MicroUsd;
 
 /// What a pool may spend, in exact numbers. `None` is unlimited.
 ///
@@ -110,5 +111,25 @@ impl Limits {
     pub const fn calls(mut self, calls: u64) -> Limits {
         self.calls = Some(calls);
         self
+    }
+
+    pub(crate) fn get(&self, dimension: Dimension) -> Option<u64> {
+        match dimension {
+            Dimension::InputTokens => self.input_tokens,
+            Dimension::OutputTokens => self.output_tokens,
+            Dimension::TotalTokens => self.total_tokens,
+            Dimension::Cost => self.cost.map(MicroUsd::as_nanos),
+            Dimension::Calls => self.calls,
+        }
+    }
+
+    pub(crate) fn from_fn(mut limit: impl FnMut(Dimension) -> Option<u64>) -> Limits {
+        Limits {
+            input_tokens: limit(Dimension::InputTokens),
+            output_tokens: limit(Dimension::OutputTokens),
+            total_tokens: limit(Dimension::TotalTokens),
+            cost: limit(Dimension::Cost).map(MicroUsd::from_nanos),
+            calls: limit(Dimension::Calls),
+        }
     }
 }

@@ -146,19 +146,21 @@ impl Dollars {
     /// See [`MicroUsd::from_usd`], which is this with an error type.
     #[inline]
     pub(crate) fn nearest(dollars: f64) -> Dollars {
-        const I64_LIMIT: f64 = (1u64 << 63) as f64;
+        // From here up, the numbers that an f64 can hold are the whole ones, up to twice as much.
+        const WHOLE: f64 = (1u64 << 52) as f64;
 
         // The product rounds once, which turns the double nearest to 1.5e-9 back into the half that was written.
         let nanos = dollars * NANOS_PER_USD as f64;
-        if !(0.0..I64_LIMIT).contains(&nanos) {
+        if !(0.0..WHOLE).contains(&nanos) {
             return Dollars::out_of_the_ordinary(dollars, nanos);
         }
-        // Through i64, which is one instruction where u64 takes several and `f64::round` a call. Adding 0.5
-        // before the cast would round twice: an odd count above 2^52 would come out one too high. The
-        // subtraction is exact.
-        let whole = nanos as i64;
-        let half = nanos - whole as f64 >= 0.5;
-        let rounded = whole as u64 + u64::from(half);
+        // The sum rounds to a whole number, and its low bits are that number: two instructions, where a cast takes
+        // several and `f64::round` a call. Of two that are equally near, the sum takes the even one.
+        let sum = nanos + WHOLE;
+        let even = sum.to_bits() - WHOLE.to_bits();
+        // Exact, both subtractions.
+        let half_lost = nanos - (sum - WHOLE) == 0.5;
+        let rounded = even + u64::from(half_lost);
         Dollars::Fits(MicroUsd(rounded.max(u64::from(dollars > 0.0))))
     }
 
@@ -171,7 +173,7 @@ impl Dollars {
         if !dollars.is_finite() || dollars < 0.0 {
             Dollars::Invalid
         } else if nanos < U64_LIMIT {
-            // From 2^63 up every f64 is whole.
+            // From 2^52 up every f64 is whole.
             Dollars::Fits(MicroUsd(nanos as u64))
         } else {
             Dollars::TooLarge

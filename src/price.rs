@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::money::MicroUsd;
 use crate::money::{is_digits, Flaw, Quoted};
-use crate::{MicroUsd, Usage};
+use crate::usage::Usage;
 
 const TOKENS_PER_MILLION: u128 = 1_000_000;
 

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{MicroUsd, Spent};
+use crate::dimension::{Dimension, Tally};
+use crate::money::MicroUsd;
+use crate::usage::Spent;
 
 /// What counting a call's usage led to. It was counted in any case: the money is
 /// gone.
@@ -46,6 +48,25 @@ pub struct Excess {
 }
 
 impl Excess {
+    /// By how much `tally` is more than `than`. The calls do not count.
+    #[inline]
+    pub(crate) fn of(tally: Tally, than: Tally) -> Excess {
+        let mut over = tally.zip(than, u64::saturating_sub);
+        over.calls = 0;
+        Excess::from_fn(|dimension| dimension.saturating_of(&over))
+    }
+
+    #[inline(always)]
+    pub(crate) fn from_fn(mut excess: impl FnMut(Dimension) -> u64) -> Excess {
+        Excess {
+            input_tokens: excess(Dimension::InputTokens),
+            output_tokens: excess(Dimension::OutputTokens),
+            total_tokens: excess(Dimension::TotalTokens),
+            cost: MicroUsd::from_nanos(excess(Dimension::Cost)),
+            calls: excess(Dimension::Calls),
+        }
+    }
+
     /// Whether there is any.
     pub fn any(&self) -> bool {
         *self != Excess::default()

@@ -3,121 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::MicroUsd;
-
-/// Error returned when a `record` call would push past a cap, or is given a cost that is
-/// not an amount.
-///
-/// It names the first cap that would be exceeded, in the order input tokens,
-/// output tokens, total tokens, cost, calls; subsequent caps may also be exceeded. (Made
-/// from a [`Rejected`], it names the cap that that one names.)
-/// **The pool's totals are not updated** when this error fires.
-///
-/// Its numbers are `f64`s as in version 0.1: counts above 2^53 are rounded. [`Rejected`]
-/// is exact.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BudgetExceeded {
-    /// Which cap blew: `"input_tokens"`, `"output_tokens"`, `"total_tokens"`,
-    /// `"cost_usd"` (of a pool with [`Limits`](crate::Limits) also `"calls"`), or
-    /// `"closed"` for a pool that was closed.
-    pub cap: &'static str,
-    /// The cap's limit, in tokens or dollars. Where there is no cap, the most that
-    /// can be counted; for an invalid cost without a cap, infinity.
-    pub limit: f64,
-    /// What the running total (with what is reserved) would have become, in tokens
-    /// or dollars. For an invalid cost, that cost; infinity also stands for an unknown one
-    /// ([`Rejected::Unpriced`]).
-    pub attempted: f64,
-}
-
-impl fmt::Display for BudgetExceeded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let invalid = !self.attempted.is_finite() || self.attempted < 0.0;
-        match self.cap {
-            "closed" => f.write_str("budget pool is closed"),
-            "cost_usd" if self.attempted == f64::INFINITY => f.write_str(
-                "invalid cost `cost_usd`: unknown or infinite, not an amount of dollars",
-            ),
-            "cost_usd" if invalid => write!(
-                f,
-                "invalid cost `cost_usd`: {} is not an amount of dollars",
-                self.attempted
-            ),
-            cap => write!(
-                f,
-                "budget cap `{cap}` exceeded: limit={}, attempted={}",
-                self.limit, self.attempted
-            ),
-        }
-    }
-}
-
-impl Error for BudgetExceeded {}
-
-/// A dimension that a pool limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Cap {
-    /// Tokens in.
-    InputTokens,
-    /// Tokens out.
-    OutputTokens,
-    /// Tokens in and out together.
-    TotalTokens,
-    /// Cost. [`Exceeded`] gives its numbers in nano-dollars.
-    Cost,
-    /// Calls.
-    Calls,
-}
-
-impl Cap {
-    /// In the order in which they are looked at.
-    pub(crate) const ALL: [Cap; 5] = [
-        Cap::InputTokens,
-        Cap::OutputTokens,
-        Cap::TotalTokens,
-        Cap::Cost,
-        Cap::Calls,
-    ];
-
-    /// The name: `"input_tokens"`, `"output_tokens"`, `"total_tokens"`,
-    /// `"cost_usd"` or `"calls"`.
-    #[inline]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Cap::InputTokens => "input_tokens",
-            Cap::OutputTokens => "output_tokens",
-            Cap::TotalTokens => "total_tokens",
-            Cap::Cost => "cost_usd",
-            Cap::Calls => "calls",
-        }
-    }
-
-    /// An amount of this dimension as version 0.1 tells it: tokens, calls or dollars.
-    #[inline]
-    pub(crate) fn as_f64(self, amount: u128) -> f64 {
-        // From 64 bits where they do: from 128 is a call, which the optimizer would make
-        // in any case if it were not in a function of its own.
-        #[cold]
-        fn wide(amount: u128) -> f64 {
-            amount as f64
-        }
-        let amount = match u64::try_from(amount) {
-            Ok(amount) => amount as f64,
-            Err(_) => wide(amount),
-        };
-        match self {
-            Cap::Cost => amount / 1e9,
-            _ => amount,
-        }
-    }
-}
-
-impl fmt::Display for Cap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+use crate::dimension::Dimension;
+use crate::money::MicroUsd;
 
 /// Whether waiting could help a call that a cap refused. Ordered from best to worst; where
 /// several caps refuse, the worst is named.
@@ -151,21 +38,22 @@ pub enum Rejected {
 /// The limit that refused a call, and the numbers that it went by: one state of
 /// the pool, in which `spent + reserved + requested` is more than `limit`.
 ///
-/// Tokens and calls are counts; of [`Cap::Cost`] the numbers are nano-dollars.
+/// Tokens and calls are counts; of [`Dimension::Cost`] the numbers are nano-dollars. `u64::MAX` stands
+/// also for amounts that are more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Exceeded {
     /// Which limit. Where several refuse, the first with the worst reason.
-    pub cap: Cap,
+    pub cap: Dimension,
     /// The limit; `u64::MAX`, the most that can be counted, where none is set.
     pub limit: u64,
     /// What was spent.
-    pub spent: u128,
+    pub spent: u64,
     /// What was reserved, by other calls.
-    pub reserved: u128,
+    pub reserved: u64,
     /// What was asked for. Of [`extend`](crate::Hold::extend), what the call
     /// held and the more that it asked for.
-    pub requested: u128,
+    pub requested: u64,
     /// Whether waiting could help.
     pub reason: Reason,
 }
@@ -204,29 +92,23 @@ impl Rejected {
     }
 
     /// The limit that refused, if it was one.
-    pub fn cap(&self) -> Option<Cap> {
+    pub fn cap(&self) -> Option<Dimension> {
         match self {
             Rejected::Closed => None,
-            Rejected::Unpriced { .. } => Some(Cap::Cost),
+            Rejected::Unpriced { .. } => Some(Dimension::Cost),
             Rejected::Exceeded(exceeded) => Some(exceeded.cap),
         }
     }
 }
 
 /// An amount of a dimension, for people.
-struct Amount(Cap, u128);
+struct Amount(Dimension, u64);
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.0, u64::try_from(self.1)) {
-            (Cap::Cost, Ok(nanos)) => write!(f, "${}", MicroUsd::from_nanos(nanos)),
-            (Cap::Cost, Err(_)) => write!(
-                f,
-                "${}.{:09}",
-                self.1 / 1_000_000_000,
-                self.1 % 1_000_000_000
-            ),
-            (_, _) => write!(f, "{}", self.1),
+        match self.0 {
+            Dimension::Cost => write!(f, "${}", MicroUsd::from_nanos(self.1)),
+            _ => write!(f, "{}", self.1),
         }
     }
 }
@@ -256,7 +138,7 @@ impl fmt::Display for Exceeded {
             f,
             "budget cap `{}` exceeded ({reason}): limit={}, spent={}, reserved={}, requested={}",
             self.cap,
-            amount(self.limit.into()),
+            amount(self.limit),
             amount(self.spent),
             amount(self.reserved),
             amount(self.requested),
@@ -265,34 +147,3 @@ impl fmt::Display for Exceeded {
 }
 
 impl Error for Rejected {}
-
-impl From<Rejected> for BudgetExceeded {
-    /// A closed pool becomes the cap `"closed"` with limit 0 and attempted 1; an
-    /// unknown cost becomes `"cost_usd"` with attempted infinity.
-    fn from(rejected: Rejected) -> BudgetExceeded {
-        match rejected {
-            Rejected::Closed => BudgetExceeded {
-                cap: "closed",
-                limit: 0.0,
-                attempted: 1.0,
-            },
-            Rejected::Unpriced { limit } => BudgetExceeded {
-                cap: Cap::Cost.as_str(),
-                limit: limit.as_usd(),
-                attempted: f64::INFINITY,
-            },
-            Rejected::Exceeded(Exceeded {
-                cap,
-                limit,
-                spent,
-                reserved,
-                requested,
-                ..
-            }) => BudgetExceeded {
-                cap: cap.as_str(),
-                limit: cap.as_f64(limit.into()),
-                attempted: cap.as_f64(spent.saturating_add(reserved).saturating_add(requested)),
-            },
-        }
-    }
-}

@@ -2,14 +2,155 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::admit::Reserve;
-use crate::ask::Ask;
-use crate::count::Count;
-use crate::receipt::Excess;
-use crate::state::Amounts;
-use crate::{BudgetPool, MicroUsd, Receipt, Rejected, Usage};
+use crate::dimension::Tally;
+use crate::money::MicroUsd;
+use crate::ops::admit::{Reserve, ReserveUpTo};
+use crate::ops::request::Request;
+use crate::ops::settle::Settle;
+use crate::pool::BudgetPool;
+use crate::receipt::{Excess, Receipt};
+use crate::rejection::Rejected;
+use crate::usage::Usage;
+
+impl BudgetPool {
+    /// Hold an estimate for a call that is about to be made, if it fits.
+    ///
+    /// What is held counts against every limit until the reservation ends: see
+    /// [`Hold`] for the ways in which it can.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`], with the pool unchanged: it is closed, or limits cost and the
+    /// estimate has none with nothing [assumed](crate::Builder::assumed_cost) for it, or a limit
+    /// leaves too little room. If only what others hold is in the way,
+    /// [`Rejected::is_busy`] says so: that is what to try again on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{BudgetPool, Limits, Usage};
+    ///
+    /// let pool = BudgetPool::with_limits(Limits::none().cost("0.05".parse()?));
+    /// let estimate = Usage::tokens(1_000, 500).cost("0.03".parse()?);
+    ///
+    /// let mut hold = pool.reserve(estimate)?;
+    /// assert!(pool.reserve(estimate).unwrap_err().is_busy());
+    /// hold.sent();
+    /// hold.settle(Usage::tokens(1_000, 120).cost("0.01".parse()?));
+    /// assert!(pool.reserve(estimate).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn reserve(&self, estimate: Usage) -> Result<Reservation<'_>, Rejected> {
+        let held = self.hold(estimate)?;
+        Ok(Hold::new(self, held, estimate.cost.is_none()))
+    }
+
+    /// [`reserve`](Self::reserve) for a spawned task: the reservation keeps the pool
+    /// alive. The `Arc` is cloned only once the call is admitted.
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve`](Self::reserve).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use token_budget_pool::{BudgetPool, MicroUsd, Usage};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let pool = Arc::new(BudgetPool::unconstrained());
+    /// let usage = Usage::tokens(1_000, 500).cost(MicroUsd::ZERO);
+    /// let mut hold = pool.reserve_owned(usage).unwrap();
+    /// let call = tokio::spawn(async move {
+    ///     hold.sent();
+    ///     hold.settle(usage)
+    /// });
+    /// assert_eq!(call.await.unwrap().spent.calls, 1);
+    /// # }
+    /// ```
+    pub fn reserve_owned(self: &Arc<Self>, estimate: Usage) -> Result<OwnedReservation, Rejected> {
+        let held = self.hold(estimate)?;
+        Ok(Hold::new(Arc::clone(self), held, estimate.cost.is_none()))
+    }
+
+    /// Hold `fixed` and, beside it, the most output tokens that fit every limit, in
+    /// one step. What was granted is in [`held`](Hold::held): ask the model for
+    /// no more than that, instead of failing.
+    ///
+    /// `output` goes from the least worth having to the most wanted; of an empty range, its
+    /// start is both. Output tokens of `fixed` are in [`held`](Hold::held) too. An output token
+    /// costs `per_million` dollars a million, their sum rounded up to a nano-dollar, on top of
+    /// the cost of `fixed`.
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve`](Self::reserve), for `fixed` and the least output.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{BudgetPool, Limits, Price, Usage};
+    ///
+    /// let pool = BudgetPool::with_limits(Limits::none().cost("0.01".parse()?));
+    /// let prompt = Usage::tokens(1_000, 0).cost("0.003".parse()?);
+    /// let price = Price::per_million("3", "15", "0.3", "3.75")?;
+    /// let hold = pool.reserve_up_to(prompt, 100..=4_096, price.output_per_million())?;
+    /// assert_eq!(hold.held().output_tokens, 466); // 0.007 dollars' worth
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reserve_up_to(
+        &self,
+        fixed: Usage,
+        output: RangeInclusive<u64>,
+        per_million: MicroUsd,
+    ) -> Result<Reservation<'_>, Rejected> {
+        let held = self.hold_up_to(fixed, output, per_million)?;
+        Ok(Hold::new(self, held, fixed.cost.is_none()))
+    }
+
+    /// [`reserve_up_to`](Self::reserve_up_to) for a spawned task: the reservation keeps the
+    /// pool alive.
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve_up_to`](Self::reserve_up_to).
+    pub fn reserve_up_to_owned(
+        self: &Arc<Self>,
+        fixed: Usage,
+        output: RangeInclusive<u64>,
+        per_million: MicroUsd,
+    ) -> Result<OwnedReservation, Rejected> {
+        let held = self.hold_up_to(fixed, output, per_million)?;
+        Ok(Hold::new(Arc::clone(self), held, fixed.cost.is_none()))
+    }
+
+    #[inline]
+    fn hold(&self, estimate: Usage) -> Result<Tally, Rejected> {
+        let request = self.request(estimate);
+        let own = Tally::default();
+        self.update(Reserve { request, own })?;
+        Ok(request.asked)
+    }
+
+    fn hold_up_to(
+        &self,
+        fixed: Usage,
+        output: RangeInclusive<u64>,
+        per_million: MicroUsd,
+    ) -> Result<Tally, Rejected> {
+        self.update(ReserveUpTo {
+            fixed: self.request(fixed),
+            least: *output.start(),
+            most: *output.end(),
+            per_million,
+        })
+    }
+}
 
 /// A [`Hold`] that borrows its pool, from [`BudgetPool::reserve`]. Its methods are those of
 /// [`Hold`].
@@ -64,9 +205,9 @@ pub type OwnedReservation = Hold<Arc<BudgetPool>>;
 pub struct Hold<P: Borrow<BudgetPool>> {
     pool: P,
     /// What the pool holds for this call.
-    held: Amounts,
+    held: Tally,
     /// What it has counted for this call, from parts.
-    told: Amounts,
+    told: Tally,
     /// Whether the estimate had no cost.
     estimate_unpriced: bool,
     /// Whether the last part had none.
@@ -82,11 +223,11 @@ pub struct Hold<P: Borrow<BudgetPool>> {
 impl<P: Borrow<BudgetPool>> Hold<P> {
     /// Around what the pool has just held for one call.
     #[inline]
-    pub(crate) fn new(pool: P, held: Amounts, unpriced: bool) -> Self {
+    pub(crate) fn new(pool: P, held: Tally, unpriced: bool) -> Self {
         Self {
             pool,
             held,
-            told: Amounts::default(),
+            told: Tally::default(),
             estimate_unpriced: unpriced,
             told_unpriced: false,
             told_a_part: false,
@@ -107,12 +248,12 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
     /// What is still held. Its cost is always told: one that is unknown counts in it as the
     /// pool's assumed cost, or as zero.
     pub fn held(&self) -> Usage {
-        self.held.into()
+        Usage::of(self.held)
     }
 
     /// What was told in parts so far, as far as its cost is known.
     pub fn told(&self) -> Usage {
-        self.told.into()
+        Usage::of(self.told)
     }
 
     /// Ends the reservation with the usage of the whole call, as providers report
@@ -139,14 +280,7 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
     #[inline]
     pub fn settle(mut self, actual: Usage) -> Receipt {
         let new = self.beyond_told(actual);
-        let told_more = excess(
-            self.told,
-            Amounts {
-                input: actual.input_tokens,
-                output: actual.output_tokens,
-                cost: actual.cost.map_or(self.told.cost, MicroUsd::as_nanos),
-            },
-        );
+        let told_more = Excess::of(self.told, self.told_if(actual));
         self.end(new, told_more, actual.cost.is_none())
     }
 
@@ -186,7 +320,7 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
         if !self.told_a_part {
             return self.release();
         }
-        let mut new = Amounts::default();
+        let mut new = Tally::default();
         if self.told_unpriced {
             new.cost = self.owed_cost();
         }
@@ -219,19 +353,15 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
     /// # Ok::<(), token_budget_pool::Rejected>(())
     /// ```
     pub fn settle_so_far(&mut self, total: Usage) -> Receipt {
-        let total_so_far = Amounts {
-            input: total.input_tokens,
-            output: total.output_tokens,
-            cost: total.cost.map_or(self.told.cost, MicroUsd::as_nanos),
-        };
+        let total_so_far = self.told_if(total);
         let spend = total_so_far.zip(self.told, u64::saturating_sub);
         let release = spend.zip(self.held, u64::min);
-        let count = Count {
+        let settle = Settle {
             release,
             spend,
-            ..Count::default()
+            unpriced: false,
         };
-        let receipt = self.count(count, excess(self.told, total_so_far));
+        let receipt = self.count(settle, Excess::of(self.told, total_so_far));
         self.held = self.held.zip(release, u64::saturating_sub);
         self.told = self.told.zip(total_so_far, u64::max);
         self.told_unpriced = total.cost.is_none();
@@ -262,41 +392,48 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
     /// ```
     pub fn extend(&mut self, more: Usage) -> Result<(), Rejected> {
         let pool = self.pool.borrow();
-        let mut ask = Ask {
-            calls: 0,
-            own: self.held,
-            ..Ask::from(more)
+        let mut request = Request {
+            asked: more.tally(),
+            unpriced: more.cost.is_none(),
         };
-        if let (None, Some(assumed)) = (more.cost, pool.assumed_cost()) {
-            ask.unpriced = false;
+        if let (None, Some(assumed)) = (more.cost, pool.fixed().assumed_cost) {
+            request.unpriced = false;
             let (told, held) = (self.told.cost, self.held.cost);
-            ask.cost = assumed.saturating_sub(told).saturating_sub(held);
+            request.asked.cost = assumed.as_nanos().saturating_sub(told).saturating_sub(held);
         }
-        pool.update(Reserve { ask })?;
-        self.held = self.held.zip(ask.amounts(), u64::saturating_add);
+        let own = self.held;
+        pool.update(Reserve { request, own })?;
+        self.held = self.held.zip(request.asked, u64::saturating_add);
         self.estimate_unpriced |= more.cost.is_none();
         Ok(())
     }
 
+    /// What has been told, if this is. A cost that is unknown stays what it was.
+    #[inline]
+    fn told_if(&self, usage: Usage) -> Tally {
+        let cost = usage.cost.map_or(self.told.cost, MicroUsd::as_nanos);
+        Tally {
+            cost,
+            ..usage.tally()
+        }
+    }
+
     /// What a call of this usage comes to beyond what was told.
     #[inline]
-    fn beyond_told(&self, actual: Usage) -> Amounts {
-        let told = self.told;
-        Amounts {
-            input: actual.input_tokens.saturating_sub(told.input),
-            output: actual.output_tokens.saturating_sub(told.output),
-            cost: match actual.cost {
-                Some(cost) => cost.as_nanos().saturating_sub(told.cost),
-                None => self.owed_cost(),
-            },
+    fn beyond_told(&self, usage: Usage) -> Tally {
+        let mut new = usage.tally().zip(self.told, u64::saturating_sub);
+        if usage.cost.is_none() {
+            new.cost = self.owed_cost();
         }
+        new
     }
 
     /// The cost beyond what was told of a call whose cost nobody knows: what it still
     /// holds, or what is missing to the assumed cost.
     #[cold]
     fn owed_cost(&self) -> u64 {
-        let assumed = self.pool.borrow().assumed_cost().unwrap_or(0);
+        let assumed = self.pool.borrow().fixed().assumed_cost;
+        let assumed = assumed.map_or(0, MicroUsd::as_nanos);
         self.held.cost.max(assumed.saturating_sub(self.told.cost))
     }
 
@@ -314,50 +451,29 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
     #[cold]
     fn release(&mut self) {
         self.ended = true;
-        self.pool.borrow().update(Count {
+        self.pool.borrow().update_always(Settle {
             release: self.held,
-            ends: true,
-            ..Count::default()
+            ..Settle::default()
         });
     }
 
     /// Ends the call, which came to `new` beyond what was told.
     #[inline]
-    fn end(&mut self, new: Amounts, told_more: Excess, unpriced: bool) -> Receipt {
+    fn end(&mut self, new: Tally, told_more: Excess, unpriced: bool) -> Receipt {
         self.ended = true;
-        let count = Count {
+        let settle = Settle {
             release: self.held,
-            ends: true,
-            spend: new,
-            call: true,
+            spend: Tally { calls: 1, ..new },
             unpriced,
         };
-        self.count(count, told_more)
+        self.count(settle, told_more)
     }
 
     #[inline]
-    fn count(&self, count: Count, told_more: Excess) -> Receipt {
-        let counted = self.pool.borrow().update(count);
-        Receipt {
-            spent: counted.spent,
-            overrun: excess(count.spend, self.held),
-            told_more,
-            over_cap: counted.over_cap,
-            saturated: counted.saturated,
-        }
-    }
-}
-
-/// By how much `amounts` are more than `than`.
-#[inline]
-pub(crate) fn excess(amounts: Amounts, than: Amounts) -> Excess {
-    let over = amounts.zip(than, u64::saturating_sub);
-    Excess {
-        input_tokens: over.input,
-        output_tokens: over.output,
-        total_tokens: over.input.saturating_add(over.output),
-        cost: MicroUsd::from_nanos(over.cost),
-        calls: 0,
+    fn count(&self, settle: Settle, told_more: Excess) -> Receipt {
+        let settled = self.pool.borrow().update_always(settle);
+        let overrun = Excess::of(settle.spend, self.held);
+        settled.receipt(overrun, told_more)
     }
 }
 

@@ -1,6 +1,8 @@
 //! One state of a pool, for those who look.
 
-use crate::{Limits, MicroUsd, Spent, Usage};
+use crate::dimension::Tally;
+use crate::limits::Limits;
+use crate::usage::{Spent, Usage};
 
 /// One state that the pool was in: all numbers are of the same moment.
 ///
@@ -57,26 +59,15 @@ impl Snapshot {
     /// ```
     #[must_use]
     pub fn remaining(&self) -> Limits {
-        let (spent, reserved) = (self.spent, self.reserved);
-        let room = |limit: Option<u64>, taken: &[u64]| {
-            limit.map(|limit| {
-                taken
-                    .iter()
-                    .fold(limit, |room, &taken| room.saturating_sub(taken))
-            })
+        let spent = self.spent.tally();
+        let reserved = Tally {
+            calls: self.calls_in_flight,
+            ..self.reserved.tally()
         };
-        let input = [spent.input_tokens, reserved.input_tokens];
-        let output = [spent.output_tokens, reserved.output_tokens];
-        let cost = [spent.cost, reserved.cost.unwrap_or(MicroUsd::ZERO)].map(MicroUsd::as_nanos);
-        Limits {
-            input_tokens: room(self.limits.input_tokens, &input),
-            output_tokens: room(self.limits.output_tokens, &output),
-            total_tokens: room(
-                self.limits.total_tokens,
-                &[input[0], input[1], output[0], output[1]],
-            ),
-            cost: room(self.limits.cost.map(MicroUsd::as_nanos), &cost).map(MicroUsd::from_nanos),
-            calls: room(self.limits.calls, &[spent.calls, self.calls_in_flight]),
-        }
+        Limits::from_fn(|dimension| {
+            let taken = dimension.of(&spent) + dimension.of(&reserved);
+            let room = |limit: u64| u128::from(limit).saturating_sub(taken) as u64;
+            self.limits.get(dimension).map(room)
+        })
     }
 }

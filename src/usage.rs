@@ -1,6 +1,7 @@
 //! Amounts that a pool is asked for and that it has counted.
 
-use crate::MicroUsd;
+use crate::dimension::Tally;
+use crate::money::MicroUsd;
 
 /// What one call used, or may use: tokens in, tokens out, and what they cost.
 ///
@@ -79,6 +80,25 @@ impl Usage {
     }
 }
 
+impl Usage {
+    /// The usage of no call, at a known cost.
+    #[inline(always)]
+    pub(crate) fn of(tally: Tally) -> Usage {
+        Usage::tokens(tally.input, tally.output).cost(MicroUsd::from_nanos(tally.cost))
+    }
+
+    /// These amounts, as far as the cost is known, of no call.
+    #[inline(always)]
+    pub(crate) fn tally(self) -> Tally {
+        Tally {
+            input: self.input_tokens,
+            output: self.output_tokens,
+            cost: self.cost.unwrap_or(MicroUsd::ZERO).as_nanos(),
+            calls: 0,
+        }
+    }
+}
+
 impl Default for Usage {
     fn default() -> Usage {
         Usage::tokens(0, 0).cost(MicroUsd::ZERO)
@@ -120,6 +140,29 @@ pub struct Spent {
         serde(deserialize_with = "crate::named::unpriced_calls")
     )]
     pub unpriced_calls: u64,
+}
+
+impl Spent {
+    #[inline(always)]
+    pub(crate) fn of(tally: Tally, unpriced_calls: u64) -> Spent {
+        Spent {
+            input_tokens: tally.input,
+            output_tokens: tally.output,
+            cost: MicroUsd::from_nanos(tally.cost),
+            calls: tally.calls,
+            unpriced_calls,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn tally(self) -> Tally {
+        Tally {
+            input: self.input_tokens,
+            output: self.output_tokens,
+            cost: self.cost.as_nanos(),
+            calls: self.calls,
+        }
+    }
 }
 
 #[cfg(test)]

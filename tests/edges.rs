@@ -41,7 +41,7 @@ fn refused(cap: &'static str, limit: f64, attempted: f64) -> Result<Totals, Budg
 }
 
 /// Of a refusal by a limit: the cap, the reason, and limit, spent, reserved, requested.
-fn why(rejected: Rejected) -> (Cap, Reason, [u128; 4]) {
+fn why(rejected: Rejected) -> (Cap, Reason, [u64; 4]) {
     match rejected {
         Rejected::Exceeded(Exceeded {
             cap,
@@ -51,7 +51,7 @@ fn why(rejected: Rejected) -> (Cap, Reason, [u128; 4]) {
             requested,
             reason,
             ..
-        }) => (cap, reason, [limit.into(), spent, reserved, requested]),
+        }) => (cap, reason, [limit, spent, reserved, requested]),
         other => panic!("not refused by a limit: {other:?}"),
     }
 }
@@ -177,7 +177,7 @@ fn input_and_output_together_past_what_can_be_counted_are_refused_with_or_withou
         );
         assert_eq!(
             why(pool.check(usage(MOST, MOST, 0)).unwrap_err()),
-            (Cap::TotalTokens, Reason::NeverFits, [most, 0, 0, 2 * most])
+            (Cap::TotalTokens, Reason::NeverFits, [MOST, 0, 0, MOST])
         );
         pool.record(MOST - 2, 0, 0.0).unwrap();
         assert_eq!(
@@ -187,7 +187,7 @@ fn input_and_output_together_past_what_can_be_counted_are_refused_with_or_withou
         pool.record(0, 2, 0.0).unwrap();
         assert_eq!(
             why(pool.check(usage(0, 1, 0)).unwrap_err()),
-            (Cap::TotalTokens, Reason::Exhausted, [most, most, 0, 1])
+            (Cap::TotalTokens, Reason::Exhausted, [MOST, MOST, 0, 1])
         );
     }
     let pool = BudgetPool::with_caps(Caps {
@@ -243,15 +243,14 @@ fn calls_past_what_can_be_counted_are_refused() {
         .restore(&snapshot, Restore::ReservedAsSpent)
         .build();
     let hold = pool.reserve(usage(0, 0, 0)).unwrap();
-    let most = u128::from(MOST);
     assert_eq!(
         why(pool.reserve(usage(0, 0, 0)).unwrap_err()),
-        (Cap::Calls, Reason::Busy, [most, most - 1, 1, 1])
+        (Cap::Calls, Reason::Busy, [MOST, MOST - 1, 1, 1])
     );
     hold.forfeit();
     assert_eq!(
         pool.record(0, 0, 0.0),
-        refused("calls", MOST as f64, (most + 1) as f64)
+        refused("calls", MOST as f64, (u128::from(MOST) + 1) as f64)
     );
     assert!(pool.charge(usage(0, 0, 0)).saturated);
     assert_eq!(pool.totals().calls, MOST);
@@ -603,7 +602,7 @@ fn what_a_call_holds_itself_counts_with_what_it_asks_for() {
         ] {
             assert_eq!(
                 why(own.extend(call(more)).unwrap_err()),
-                (cap, reason, [100, 20, 10, u128::from(30 + more)])
+                (cap, reason, [100, 20, 10, 30 + more])
             );
             assert_eq!(own.held(), call(30));
         }
@@ -1014,10 +1013,9 @@ fn both_counts_of_tokens_may_fit_and_their_sum_stop_at_the_most() {
     assert_eq!((spent.input_tokens, spent.output_tokens), (MOST - 5, 6));
     // Of either side there is no room.
     pool.set_limits(Limits::none());
-    let most = u128::from(MOST);
     assert_eq!(
         why(pool.check(usage(1, 0, 0)).unwrap_err()),
-        (Cap::TotalTokens, Reason::Exhausted, [most, most + 1, 0, 1])
+        (Cap::TotalTokens, Reason::Exhausted, [MOST, MOST, 0, 1])
     );
     assert!(pool.check(usage(0, 0, 1)).is_ok());
 }

@@ -87,11 +87,11 @@ fn start(amount: BoxedStrategy<u64>) -> impl Strategy<Value = Start> {
                 max_cost_usd,
             })
         }),
-        3 => (limits(amount), assumed, any::<bool>()).prop_map(|(limits, assumed, own_pair)| {
+        3 => (limits(amount), assumed, any::<bool>()).prop_map(|(limits, assumed, lanes)| {
             Start::Limits {
                 limits,
                 assumed: assumed.map(MicroUsd::from_nanos),
-                own_pair,
+                lanes,
             }
         }),
     ]

@@ -1,10 +1,9 @@
 //! Threads that come and go, and pools with them: hundreds of short-lived threads a wave,
 //! each with a few pools that it shares and some that it makes, spending until its last
-//! thread-local is gone. After each wave all sums are exact, and the memory is that of the
-//! threads that were alive at once; when the pools are dropped, it is what it was before.
+//! thread-local is gone. After each wave all sums are exact, and the memory is at most what the
+//! threads that were alive at once need. When the pools are dropped, it is what it was before.
 //!
-//! A program of its own, since the allocator that counts is the whole program's, as thread
-//! numbers are the whole process's.
+//! A program of its own, since the allocator that counts is the whole program's.
 //!
 //! Every `cargo test` runs a few waves. For minutes of them, or as many seconds as
 //! `SOAK_SECONDS` says:
@@ -71,17 +70,17 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Threads alive at once: as many as a page of a pool has room for.
-const LANES: u64 = 16;
-/// Threads of a lane, one after the other.
+/// Threads alive at once.
+const AT_A_TIME: u64 = 16;
+/// Threads that follow each other, for each of those.
 const GENERATIONS: u64 = 20;
 /// Waves of a season.
 const WAVES: u64 = 5;
 /// Pools that threads share.
 const SHARED: usize = 8;
 
-/// What a shared pool may take: itself with its account, and a page.
-const MOST_BYTES: usize = size_of::<BudgetPool>() + 256 + 4096;
+/// What a shared pool may take: itself, its account, and a further lane for each thread but one.
+const MOST_BYTES: usize = size_of::<BudgetPool>() + 256 + 384 * (AT_A_TIME as usize - 1);
 
 /// Amounts in a ratio of their own: an update that is torn shows.
 fn in_ratio(amount: u64) -> Usage {
@@ -252,8 +251,8 @@ fn live_and_die(shared: &Shared, seed: u64) {
     let mut any = || &shared[mixed.below(SHARED as u64) as usize];
     let some = [(); 3].map(|()| lock(any()).clone());
 
-    // Destructors run in the order of a stack or of a queue: the crate's own thread-local,
-    // set up by the first calls, is between these two in both.
+    // One is set up before the first calls and the other after some, so that whatever else there
+    // is at the end of a thread comes between them.
     AFTER.set(None);
     for late in [&AFTER, &BEFORE] {
         let mut spenders = Spenders::new(&some, seed);
@@ -270,12 +269,12 @@ fn live_and_die(shared: &Shared, seed: u64) {
     }
 }
 
-/// Runs one thread after the other in each lane.
+/// Runs [`AT_A_TIME`] rows of threads, each thread of a row after the one before.
 fn wave(shared: &Shared, wave: u64) {
-    let lane = |lane| {
+    let row = |row| {
         move || {
             for generation in 0..GENERATIONS {
-                let seed = 1 + (wave * LANES + lane) * GENERATIONS + generation;
+                let seed = 1 + (wave * AT_A_TIME + row) * GENERATIONS + generation;
                 thread::scope(|scope| {
                     let thread = scope.spawn(move || live_and_die(shared, seed));
                     // By hand, since a scope alone does not wait for destructors of thread-locals.
@@ -285,9 +284,11 @@ fn wave(shared: &Shared, wave: u64) {
         }
     };
     thread::scope(|scope| {
-        let lanes: Vec<_> = (0..LANES).map(|number| scope.spawn(lane(number))).collect();
-        for lane in lanes {
-            lane.join().expect("no lane panics");
+        let rows: Vec<_> = (0..AT_A_TIME)
+            .map(|number| scope.spawn(row(number)))
+            .collect();
+        for row in rows {
+            row.join().expect("no row panics");
         }
     });
 }
@@ -317,7 +318,7 @@ fn season(number: u64) {
 }
 
 fn soak(is_enough: impl Fn(u64) -> bool) {
-    // Thread numbers are those of all threads that are alive.
+    // All threads are counted, whichever test started them.
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = lock(&TURN);
     // What the standard library allocates for good, it has after the first.
@@ -335,7 +336,7 @@ fn soak(is_enough: impl Fn(u64) -> bool) {
     println!(
         "{} waves, {} threads, {pools} pools, {} calls; {before} bytes before and after, {} at most",
         seasons * WAVES,
-        seasons * WAVES * LANES * GENERATIONS,
+        seasons * WAVES * AT_A_TIME * GENERATIONS,
         CALLS.load(Ordering::Relaxed),
         PEAK.load(Ordering::Relaxed)
     );

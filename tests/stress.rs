@@ -171,7 +171,7 @@ fn every_answer_of_a_contended_pool_is_explained_by_one_order() {
                 let end = next.map_or(states.len(), |next| next.calls as usize);
                 // Of the states with that much spent the first will do, if any does: what a
                 // cap refuses there, it refuses in the later ones too.
-                let spent = |state: &Spent| u128::from(amount(*state, exceeded.cap));
+                let spent = |state: &Spent| amount(*state, exceeded.cap);
                 seen += states[seen..end].partition_point(|state| spent(state) < exceeded.spent);
                 assert!(seen < end, "{exceeded:?} is of no state");
                 assert_eq!(

@@ -149,7 +149,8 @@ fn tail(results: &Results, id: &'static str, workload: Workload, title: &str) ->
 }
 
 pub(crate) fn charts(results: &Results) -> Vec<Chart> {
-    use Workload::{Accepted, Mixed, Readers, Rejected, Tail, TailWork, Trace, Work1000, Work200};
+    use Workload::{Accepted, Mixed, Readers, Rejected, Tail, TailWork, Trace};
+    use Workload::{Work100, Work1000, Work200, Work50};
     let with = |more: &'static str| {
         let mut names = MAIN.to_vec();
         names.push(more);
@@ -186,10 +187,24 @@ pub(crate) fn charts(results: &Results) -> Vec<Chart> {
         ),
         throughput(
             results,
+            "work-50ns",
+            Work50,
+            &with(Nothing::NAME),
+            ("Accepted, 50 ns of work between records", "records"),
+        ),
+        throughput(
+            results,
+            "work-100ns",
+            Work100,
+            &with(Nothing::NAME),
+            ("Accepted, 100 ns of work between records", "records"),
+        ),
+        throughput(
+            results,
             "work-200ns",
             Work200,
             &with(Nothing::NAME),
-            ("Accepted, 0.2 µs of work between records", "records"),
+            ("Accepted, 200 ns of work between records", "records"),
         ),
         throughput(
             results,

@@ -10,6 +10,7 @@
 //! sample, and prints the targets.
 
 mod charts;
+mod elsewhere;
 mod machine;
 mod measure;
 mod memory;
@@ -43,6 +44,7 @@ use std::time::Instant;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::elsewhere::Elsewhere;
 use crate::machine::Machine;
 use crate::measure::{Places, Random, Repeats};
 use crate::memory::Counting;
@@ -85,11 +87,15 @@ fn main() -> ExitCode {
     let plan = if args.quick { Plan::QUICK } else { Plan::FULL };
     let mut heats = workloads::heats(&plan);
     heats.retain(|heat| args.only.is_none() || args.only == Some(heat.workload));
+    let elsewhere = elsewhere(&mut heats);
     let env = Env {
         plan,
         places: Places::default(),
         repeats: Repeats::at_most(steps(&heats) * plan.repeats / 100),
         trace,
+        elsewhere,
+        work_50: PrivateWork::of_nanos(50.0),
+        work_100: PrivateWork::of_nanos(100.0),
         work_200: PrivateWork::of_nanos(200.0),
         work_1000: PrivateWork::of_nanos(1_000.0),
     };
@@ -114,6 +120,23 @@ fn main() -> ExitCode {
     }
 }
 
+/// The package that makes the same calls from elsewhere, if it is wanted. If it cannot be built,
+/// the rest is compared without it.
+fn elsewhere(heats: &mut Vec<Heat>) -> Option<Elsewhere> {
+    let is_elsewhere = |heat: &Heat| heat.workload == Workload::Elsewhere;
+    if !heats.iter().any(is_elsewhere) {
+        return None;
+    }
+    match Elsewhere::build() {
+        Ok(elsewhere) => Some(elsewhere),
+        Err(why) => {
+            eprintln!("warning: no figures from another package: {why}");
+            heats.retain(|heat| !is_elsewhere(heat));
+            None
+        }
+    }
+}
+
 /// Round by round, all heats of a round, and in a heat all contestants in a random order: what
 /// is slow for a while is slow for all.
 fn run(env: &Env, heats: &[Heat]) -> Results {
@@ -130,6 +153,11 @@ fn run(env: &Env, heats: &[Heat]) -> Results {
             let due = |round| round * heat.rounds / env.plan.rounds;
             if due(round) == due(round + 1) {
                 continue;
+            }
+            if heat.workload.has_work() {
+                if let Some(nanos) = measure::round_trip() {
+                    results.add_trip(heat.workload, heat.threads, nanos);
+                }
             }
             let mut order: Vec<_> = heat.contestants.iter().collect();
             random.shuffle(&mut order);

@@ -3,12 +3,14 @@
 //! The clock runs from the first that starts to the last that ends, and is read inside the
 //! threads: a coordinator that waits for a core would add its wait. All run until the end,
 //! so that none finishes early and leaves the budget to the others.
+//!
+//! And how far apart two cores are.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fs;
 use std::hint::{black_box, spin_loop};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -192,6 +194,65 @@ impl Line {
             thread::sleep(Duration::from_micros(50));
         }
     }
+}
+
+/// The nanoseconds of a round trip between two cores: a word goes there and back. `None` where
+/// there is one core only.
+pub(crate) fn round_trip() -> Option<f64> {
+    const TRIPS: u64 = 100;
+    const TIME: Duration = Duration::from_millis(1);
+    /// Ends the game. Even, so that it is no word to answer.
+    const END: u64 = u64::MAX - 1;
+    if machine::cores() < 2 {
+        return None;
+    }
+    let (word, line) = (CachePadded::new(AtomicU64::new(0)), Line::of(2));
+    // Waits until the word is this one, or the end.
+    let wait = |wanted: u64| {
+        let mut looks = 0_u32;
+        loop {
+            let now = word.load(Ordering::Acquire);
+            if now == wanted || now == END {
+                return now;
+            }
+            looks += 1;
+            if looks % 4_096 == 0 {
+                // The system may have put both on one core.
+                thread::yield_now();
+            }
+        }
+    };
+    let answer = || {
+        let _kept = cores::keep_to(1);
+        line.wait();
+        let mut odd = 1;
+        while wait(odd) == odd {
+            word.store(odd + 1, Ordering::Release);
+            odd += 2;
+        }
+    };
+    let ask = || {
+        let _kept = cores::keep_to(0);
+        line.wait();
+        let (start, mut even, mut batches) = (Instant::now(), 0, Vec::new());
+        while start.elapsed() < TIME {
+            let start = Instant::now();
+            for _ in 0..TRIPS {
+                word.store(even + 1, Ordering::Release);
+                even += 2;
+                wait(even);
+            }
+            batches.push(start.elapsed().as_secs_f64() * 1e9 / TRIPS as f64);
+        }
+        word.store(END, Ordering::Release);
+        // The median: in some, other programs took a core.
+        batches.sort_unstable_by(f64::total_cmp);
+        batches.get(batches.len() / 2).copied()
+    };
+    thread::scope(|scope| {
+        scope.spawn(answer);
+        scope.spawn(ask).join().expect("no panic")
+    })
 }
 
 #[cfg(target_os = "linux")]

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::charts;
 use crate::machine::{self, Machine};
 use crate::plan::Plan;
-use crate::results::{Metric, Results, Workload};
+use crate::results::{Metric, Results, Rounds, Workload, FAR};
 use crate::rivals::mutex::{IntegerMutex, ParkingLot, Std};
 use crate::rivals::others::Published;
 use crate::rivals::ours::TryCharge;
@@ -46,12 +46,10 @@ impl Report<'_> {
     /// The targets as text, for the terminal.
     pub(crate) fn summary(&self) -> String {
         let targets = targets::targets(self.results);
-        format!(
-            "{}\n{}\n{}\n",
-            tables::targets(&targets, false).markdown(),
-            tables::targets(&targets, true).markdown(),
-            verdict(&targets)
-        )
+        let tables = [false, true].map(|evidence| tables::targets(&targets, evidence));
+        let tables = tables.iter().filter(|table| !table.rows.is_empty());
+        let tables: String = tables.map(|table| table.markdown() + "\n").collect();
+        format!("{tables}{}\n", verdict(&targets))
     }
 
     fn readme(&self, out: &Path, targets: &[Target]) -> String {
@@ -95,12 +93,12 @@ impl Report<'_> {
              <div class=\"tiles\">{tiles}</div>\n\
              <div class=\"figures\">{figures}</div>\n\
              <h2>Targets</h2>\n\
-             <p>Ratios within this run, taken round by round and then the median; below it, between \
-             what four of five rounds lie. Columns are numbers of threads.</p>\n\
-             {target_table}\n{evidence}\n{misses}\n\
+             <p>Ratios within this run: one for each round, and of those the median. Below it, the \
+             range of four rounds of five. Columns are numbers of threads.</p>\n\
+             {target_table}\n{distance}\n{evidence}\n{misses}\n\
              <h2>Who is who</h2>\n{contestants}\n\
              <h2>How it was measured</h2>\n{method}\n\
-             <h2>All figures</h2>\n<p>Median, and below it between what four of five rounds lie. \
+             <h2>All figures</h2>\n<p>The median, and below it the range of four rounds of five. \
              Nanoseconds are of wall time over all threads: two threads that do not disturb each other \
              take half of what one takes. Every sample is in <code>samples.csv</code>.</p>\n\
              <details><summary>Show the tables</summary>\n{tables}</details>\n\
@@ -112,6 +110,7 @@ impl Report<'_> {
             seconds = self.seconds,
             tiles = self.tiles(),
             target_table = tables::targets(targets, false).html(),
+            distance = self.distance(),
             evidence = tables::targets(targets, true).html(),
             misses = misses(targets),
             contestants = tables::contestants().html(),
@@ -143,8 +142,8 @@ impl Report<'_> {
                 "as fast as any mutex at refusing, 2 threads",
             ),
             (
-                ratio((Workload::Tail, CROWD), PUBLISHED, Metric::P9999),
-                "better p99.99 than the published crate, 16 threads",
+                ratio((Workload::Tail, CROWD), STD, Metric::P9999),
+                "an integer Mutex's p99.99 over ours, 16 threads",
             ),
         ];
         let tile = |(value, what): (Option<f64>, &str)| {
@@ -158,6 +157,28 @@ impl Report<'_> {
         tiles.into_iter().map(tile).collect()
     }
 
+    /// How far apart the cores were, in words.
+    fn distance(&self) -> String {
+        let Some((trip, all)) = self.results.trips(Rounds::All) else {
+            return String::new();
+        };
+        let far = self.results.trips(Rounds::Far).map_or(0, |(_, far)| far);
+        let what_then = match far {
+            0 => format!("in none of {all} rounds {FAR} times the shortest or more"),
+            far => format!(
+                "in {far} of {all} rounds {FAR} times the shortest or more. In those the cores count as \
+                 far, in the others as near, and the evidence has the ratios of both"
+            ),
+        };
+        format!(
+            "<p>A virtual machine's cores may be near each other for some minutes, and far for others. \
+             While they are far, a budget that two threads share costs more. So each round with work \
+             between the records begins by measuring how long a word takes from one core to another and \
+             back. The median was {:.0} ns, {what_then}.</p>",
+            trip.median
+        )
+    }
+
     fn method(&self) -> String {
         let Plan {
             rounds,
@@ -167,22 +188,25 @@ impl Report<'_> {
         let cores = machine::cores();
         format!(
             "<ul>\
-             <li>{rounds} rounds of everything ({long_rounds} of tails, fairness and the many pools). In \
-             each, all contestants of a workload and number of threads run in turn, in a new random \
-             order, each on a new budget at a new address: contended threads fall into beats that \
-             depend on both.</li>\
-             <li>All threads run until told to stop, so none finishes early and leaves the budget to \
-             the others; with more threads than the {cores} cores long enough for some to be suspended \
-             in the middle of a call. The clock runs from the first that starts to the last that \
-             ends, read inside the threads.</li>\
+             <li>{rounds} rounds of everything ({long_rounds} of tails, fairness and the many pools). \
+             In each, all contestants of a workload and number of threads run in turn, in a new random \
+             order. Each runs on a new budget at a new address: how fast contended threads are depends \
+             on both.</li>\
+             <li>All threads run until they are stopped, so none finishes early and leaves the budget \
+             to the others. With more threads than the {cores} cores, a run is long enough for some to \
+             be suspended in the middle of a call. The clock runs from the first that starts to the last \
+             that ends, and is read inside the threads.</li>\
              <li>A run from which other programs took a core is repeated, unless that happens all the time \
-             (Linux tells how long threads wait for one).</li>\
-             <li>An answer is looked at by one number of it. Work between records is arithmetic on \
-             registers, of a time that varies by half either way.</li>\
-             <li>All four caps are set, and roomy; refused calls meet a cap on input tokens that no \
-             call fits. Every budget lies on cache lines of its own, except for the 10,000, which \
+             (Linux reports how long threads wait for one).</li>\
+             <li>One number of each answer is read. Work between records is arithmetic on registers, \
+             of a time that varies by half either way. Its length is nominal: \"the work alone\" is \
+             what the loop takes without a budget.</li>\
+             <li>All four caps are set, and roomy. Refused calls meet a cap on input tokens that no \
+             call fits. Every budget lies on cache lines of its own, except for the many pools, which \
              are boxed as they are.</li>\
-             <li>Tails are of single records with a reading of the clock before and after; \"the \
+             <li>\"From a package of its own\" is a program with the default release profile \
+             (<code>examples/compare/elsewhere</code>) that records calls of random amounts.</li>\
+             <li>Tails are of single records with a reading of the clock before and after. \"The \
              clock alone\" is what that shows with no budget at all: threads that are suspended \
              between the two readings.</li>\
              </ul>"
@@ -210,6 +234,8 @@ fn verdict(targets: &[Target]) -> String {
     let (met, missed): (Vec<_>, Vec<_>) = all.partition(|target| target.met());
     let count = met.len() + missed.len();
     match missed.len() {
+        // With `--only`, there may be none.
+        _ if count == 0 => "No target was measured.".to_owned(),
         0 => format!("All {count} targets are met."),
         missed => format!("{} of {count} targets are met, {missed} missed.", met.len()),
     }

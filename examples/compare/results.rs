@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, clap::ValueEnum)]
 pub(crate) enum Workload {
     Accepted,
+    /// The same calls from a package of its own.
+    Elsewhere,
+    Work50,
+    Work100,
     Work200,
     Work1000,
     Fresh,
@@ -14,10 +18,29 @@ pub(crate) enum Workload {
     Mixed,
     Readers,
     Pools,
+    Pools100k,
     Trace,
     Tail,
     TailWork,
     Fairness,
+}
+
+impl Workload {
+    /// With private work between the records: the nanoseconds of it.
+    pub(crate) const WITH_WORK: [(Self, u32); 4] = [
+        (Self::Work50, 50),
+        (Self::Work100, 100),
+        (Self::Work200, 200),
+        (Self::Work1000, 1_000),
+    ];
+
+    /// Whether it is one of [`Self::WITH_WORK`]. How far apart the cores are matters most there,
+    /// so it is measured in each round.
+    pub(crate) fn has_work(self) -> bool {
+        Self::WITH_WORK
+            .iter()
+            .any(|(workload, _)| *workload == self)
+    }
 }
 
 /// What was measured of them.
@@ -43,6 +66,20 @@ pub(crate) enum Metric {
     BytesUsed,
 }
 
+/// Which rounds, by how far apart the machine's cores were.
+///
+/// A virtual machine's two cores are at times near (they share a cache) and at times far, for
+/// minutes each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rounds {
+    All,
+    Near,
+    Far,
+}
+
+/// From so many times the shortest round trip on, the cores are far apart.
+pub(crate) const FAR: f64 = 1.5;
+
 /// A round's figures of one contestant.
 pub(crate) type Sample = Vec<(Metric, f64)>;
 
@@ -51,6 +88,8 @@ pub(crate) struct Results {
     rounds: BTreeMap<(Workload, usize, &'static str, Metric), Vec<f64>>,
     /// Contestants in the order in which they were listed.
     listed: BTreeMap<(Workload, usize), Vec<&'static str>>,
+    /// The nanoseconds of a round trip between two cores, in each round of a heat.
+    trips: BTreeMap<(Workload, usize), Vec<f64>>,
 }
 
 impl Results {
@@ -69,6 +108,28 @@ impl Results {
             let key = (workload, threads, name, metric);
             self.rounds.entry(key).or_default().push(value);
         }
+    }
+
+    pub(crate) fn add_trip(&mut self, workload: Workload, threads: usize, nanos: f64) {
+        self.trips
+            .entry((workload, threads))
+            .or_default()
+            .push(nanos);
+    }
+
+    /// The round trips between two cores in these rounds, and how many there are.
+    pub(crate) fn trips(&self, rounds: Rounds) -> Option<(Spread, usize)> {
+        let far = self.far();
+        let trips = self.trips.values().flatten().copied();
+        let trips: Vec<_> = trips.filter(|&trip| is_in(rounds, trip, far)).collect();
+        let count = trips.len();
+        Some((Spread::of(trips)?, count))
+    }
+
+    /// The round trip from which on the cores are far apart.
+    fn far(&self) -> f64 {
+        let trips = self.trips.values().flatten().copied();
+        FAR * trips.fold(f64::INFINITY, f64::min)
     }
 
     /// The numbers of threads of a workload.
@@ -117,13 +178,30 @@ impl Results {
         b: &str,
         metric: Metric,
     ) -> Option<Spread> {
+        self.ratio_in(Rounds::All, heat, a, b, metric)
+    }
+
+    /// The same, of these rounds only.
+    pub(crate) fn ratio_in(
+        &self,
+        rounds: Rounds,
+        heat: (Workload, usize),
+        a: &str,
+        b: &str,
+        metric: Metric,
+    ) -> Option<Spread> {
         let (a, b) = (self.samples(heat, a, metric), self.samples(heat, b, metric));
-        // Infinite: a thread that had no turn in that round.
-        let both = a
-            .iter()
-            .zip(b)
-            .filter(|(a, b)| a.is_finite() && b.is_finite());
-        Spread::of(both.map(|(a, b)| a / b).collect())
+        let (far, trips) = (self.far(), self.trips.get(&heat));
+        let wanted = |round: usize| {
+            let trip = trips.and_then(|trips| trips.get(round));
+            rounds == Rounds::All || trip.is_some_and(|&trip| is_in(rounds, trip, far))
+        };
+        let both = a.iter().zip(b).enumerate();
+        let both = both.filter(|(round, (a, b))| {
+            // Infinite: a thread that had no turn in that round.
+            wanted(*round) && a.is_finite() && b.is_finite()
+        });
+        Spread::of(both.map(|(_, (a, b))| a / b).collect())
     }
 
     /// All samples, a line each.
@@ -135,7 +213,21 @@ impl Results {
                     &format!("{workload:?},{threads},\"{name}\",{metric:?},{round},{value:.3}\n");
             }
         }
+        for ((workload, threads), trips) in &self.trips {
+            for (round, nanos) in trips.iter().enumerate() {
+                csv +=
+                    &format!("{workload:?},{threads},\"the cores\",RoundTrip,{round},{nanos:.3}\n");
+            }
+        }
         csv
+    }
+}
+
+fn is_in(rounds: Rounds, trip: f64, far: f64) -> bool {
+    match rounds {
+        Rounds::All => true,
+        Rounds::Near => trip < far,
+        Rounds::Far => trip >= far,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::charts::{self, MAIN, PERCENTILES};
 use crate::results::{Metric, Results, Spread, Workload};
-use crate::rivals::atomics::{AddThenUndo, CasLoop, FetchAdd, Nothing, Seqlock, TwoSlots};
+use crate::rivals::atomics::{AddThenUndo, CasLoop, FetchAdd, LaneAlone, Nothing, Seqlock};
 use crate::rivals::mutex::{IntegerMutex, ParkingLot, ReservingMutex, Std};
 use crate::rivals::others::{
     BudgetContext, Governor, LlmBudget, Published, SemaphoreDrop, SemaphoreForget,
@@ -11,7 +11,7 @@ use crate::rivals::ours::{Record, TryCharge};
 use crate::rivals::Budget;
 use crate::svg::escape;
 use crate::targets::{Bound, Cell, Target, Unit};
-use crate::workloads::{CALLS_A_POOL, CROWD, FIRST, POOLS};
+use crate::workloads::{CROWD, FIRST, POOLS, POOLS_100K};
 
 pub(crate) struct Table {
     pub(crate) title: String,
@@ -105,6 +105,7 @@ fn figure(unit: Unit, value: f64) -> String {
         Unit::Times => format!("{value:.2}"),
         Unit::Bytes => format!("{value:.0} B"),
         Unit::Cores => format!("{value:.1}"),
+        Unit::Nanos => format!("{value:.0} ns"),
     }
 }
 
@@ -166,7 +167,7 @@ pub(crate) fn targets(targets: &[Target], evidence: bool) -> Table {
     };
     Table {
         title: match evidence {
-            true => "That contending threads really ran at once".to_owned(),
+            true => "Evidence: what the targets are to be judged by".to_owned(),
             false => "Targets".to_owned(),
         },
         head,
@@ -240,10 +241,10 @@ pub(crate) fn tail(results: &Results, workload: Workload, title: &str) -> Table 
     }
 }
 
-fn memory(results: &Results) -> Table {
+fn memory(results: &Results, workload: Workload, (pools, calls): (usize, usize)) -> Table {
     let row = |name: &&'static str| {
         let bytes = |threads, metric| {
-            let spread = results.spread((Workload::Pools, threads), name, metric);
+            let spread = results.spread((workload, threads), name, metric);
             spread.map_or(Entry::default(), |spread| {
                 format!("{:.0}", spread.median).into()
             })
@@ -256,16 +257,14 @@ fn memory(results: &Results) -> Table {
         ]
     };
     Table {
-        title: format!(
-            "Bytes a budget, of {POOLS} that are hit at random {CALLS_A_POOL} times each"
-        ),
+        title: format!("Bytes a budget, of {pools} that are hit at random {calls} times each"),
         head: vec![
             "bytes".to_owned(),
             "new".to_owned(),
             "after 1 thread".to_owned(),
             format!("after {CROWD} threads"),
         ],
-        rows: results.names(Workload::Pools).iter().map(row).collect(),
+        rows: results.names(workload).iter().map(row).collect(),
     }
 }
 
@@ -293,19 +292,27 @@ fn fairness(results: &Results) -> Table {
 pub(crate) fn all(results: &Results) -> Vec<Table> {
     let nanos = |workload, title: &str| nanos(results, workload, results.names(workload), title);
     let first = format!("First {FIRST} records of a new budget");
-    let pools = format!("{POOLS} budgets hit at random, a record");
-    vec![
+    let pools = |(pools, _)| format!("{pools} budgets hit at random, a record");
+    let mut all = vec![
         nanos(Workload::Accepted, "Accepted records"),
         nanos(Workload::Rejected, "Refused records"),
-        nanos(Workload::Work200, "Accepted, with 0.2 µs of work between"),
+        nanos(
+            Workload::Elsewhere,
+            "Accepted, from a package of its own, random amounts",
+        ),
+        nanos(Workload::Work50, "Accepted, with 50 ns of work between"),
+        nanos(Workload::Work100, "Accepted, with 100 ns of work between"),
+        nanos(Workload::Work200, "Accepted, with 200 ns of work between"),
         nanos(Workload::Work1000, "Accepted, with 1 µs of work between"),
         nanos(Workload::Reserve, "Reserve and settle, a pair"),
         nanos(Workload::Mixed, "Records, every eighth call totals()"),
         nanos(Workload::Readers, "totals() beside one writer, a read"),
         nanos(Workload::Trace, "The real trace, a record"),
         nanos(Workload::Fresh, &first),
-        nanos(Workload::Pools, &pools),
-        memory(results),
+        nanos(Workload::Pools, &pools(POOLS)),
+        nanos(Workload::Pools100k, &pools(POOLS_100K)),
+        memory(results, Workload::Pools, POOLS),
+        memory(results, Workload::Pools100k, POOLS_100K),
         tail(
             results,
             Workload::Tail,
@@ -317,7 +324,10 @@ pub(crate) fn all(results: &Results) -> Vec<Table> {
             &format!("Tail, {CROWD} threads, 1 µs of work between, clock included"),
         ),
         fairness(results),
-    ]
+    ];
+    // With `--only`, most were not measured.
+    all.retain(|table| !table.rows.is_empty());
+    all
 }
 
 /// Who is who, and what each does not do.
@@ -352,7 +362,7 @@ pub(crate) fn contestants() -> Table {
             row::<Seqlock>(),
             row::<FetchAdd>(),
             row::<CasLoop>(),
-            row::<TwoSlots>(),
+            row::<LaneAlone>(),
             row::<Nothing>(),
         ],
     }

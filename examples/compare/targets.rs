@@ -1,19 +1,20 @@
 //! What this crate is to reach, as ratios within one run, and whether it did.
 
 use crate::machine;
-use crate::results::{Metric, Results, Spread, Workload};
-use crate::rivals::atomics::{CasLoop, TwoSlots};
+use crate::results::{Metric, Results, Rounds, Spread, Workload};
+use crate::rivals::atomics::{CasLoop, LaneAlone};
 use crate::rivals::mutex::{IntegerMutex, ParkingLot, ReservingMutex, Std};
 use crate::rivals::others::Published;
 use crate::rivals::ours::{Record, Reserve, TryCharge};
 use crate::rivals::{Budget, Reserving};
-use crate::workloads::{CROWD, FIRST, THREADS};
+use crate::workloads::{CROWD, FIRST, POOLS, POOLS_100K, THREADS};
 
 const OURS: &str = TryCharge::NAME;
 const RECORD: &str = Record::NAME;
 const STD: &str = IntegerMutex::<Std>::NAME;
+const LOT: &str = IntegerMutex::<ParkingLot>::NAME;
 const PUBLISHED: &str = Published::NAME;
-const MUTEXES: [&str; 3] = [STD, IntegerMutex::<ParkingLot>::NAME, PUBLISHED];
+const MUTEXES: [&str; 3] = [STD, LOT, PUBLISHED];
 
 #[derive(Clone, Copy)]
 pub(crate) enum Bound {
@@ -28,6 +29,7 @@ pub(crate) enum Unit {
     Times,
     Bytes,
     Cores,
+    Nanos,
 }
 
 /// A figure at one number of threads.
@@ -66,7 +68,12 @@ impl Target {
 
 /// All of them, and then the evidence.
 pub(crate) fn targets(results: &Results) -> Vec<Target> {
-    let ratio = |heat, a: &str, b: &str| results.ratio(heat, a, b, Metric::Nanos);
+    use Bound::{AtLeast, AtMost, Evidence};
+    use Unit::{Bytes, Cores, Nanos, Times};
+    use Workload::{
+        Accepted, Elsewhere, Fairness, Fresh, Pools, Pools100k, Readers, Rejected, Tail,
+    };
+
     let cell = |threads, spread: Option<Spread>| {
         spread.map(|spread| Cell {
             threads,
@@ -75,21 +82,39 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
         })
     };
     let over = |workload, threads: &[usize], a: &str, b: &str| -> Vec<Cell> {
-        let cells = threads
-            .iter()
-            .map(|&threads| cell(threads, ratio((workload, threads), a, b)));
-        cells.flatten().collect()
+        let ratio = |&threads: &usize| {
+            let ratio = results.ratio((workload, threads), a, b, Metric::Nanos);
+            cell(threads, ratio)
+        };
+        threads.iter().filter_map(ratio).collect()
     };
-    // Beside the mutex that is closest to us there.
-    let best_mutex = |workload, threads: &[usize]| -> Vec<Cell> {
-        let best = |&threads: &usize| {
-            let ratios = MUTEXES.map(|mutex| ratio((workload, threads), mutex, OURS));
-            let ratios = ratios.into_iter().flatten();
+    // Our time, of that of the mutex that is best there.
+    let of_best = |rounds, workload, threads: &[usize]| -> Vec<Cell> {
+        let worst = |&threads: &usize| {
+            let heat = (workload, threads);
+            let ratio = |mutex| results.ratio_in(rounds, heat, OURS, mutex, Metric::Nanos);
+            let ratios = MUTEXES.into_iter().filter_map(ratio);
+            cell(threads, ratios.max_by(|a, b| a.median.total_cmp(&b.median)))
+        };
+        threads.iter().filter_map(worst).collect()
+    };
+    // How many times as fast as the mutex that is best there.
+    let beside_best = |workload, threads: &[usize]| -> Vec<Cell> {
+        let worst = |&threads: &usize| {
+            let heat = (workload, threads);
+            let ratio = |mutex| results.ratio(heat, mutex, OURS, Metric::Nanos);
+            let ratios = MUTEXES.into_iter().filter_map(ratio);
             cell(threads, ratios.min_by(|a, b| a.median.total_cmp(&b.median)))
         };
-        threads.iter().filter_map(best).collect()
+        threads.iter().filter_map(worst).collect()
+    };
+    let figure = |workload, threads, name, metric| -> Vec<Cell> {
+        let spread = results.spread((workload, threads), name, metric);
+        cell(threads, spread).into_iter().collect()
     };
     let (one, many) = THREADS.split_at(1);
+    let two = &THREADS[1..2];
+    let crowd = &[CROWD];
 
     let mut all = Vec::new();
     let mut add = |what: &str, bound, unit, why_missed, cells| {
@@ -101,73 +126,60 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
             cells,
         });
     };
-    use Bound::{AtLeast, AtMost, Evidence};
-    use Unit::{Bytes, Cores, Times};
-    use Workload::{Accepted, Fairness, Fresh, Pools, Readers, Rejected, Tail};
 
+    // One thread.
     add(
         "accepted: time of try_charge, of the integer std Mutex's",
-        AtMost(0.85),
+        AtMost(1.45),
         Times,
-        Some(
-            "Where a locked instruction is cheap, the mutex's second one costs little. Ours is one, and \
-             its stores and it alone take less than the mutex (see the evidence); what is left are some \
-             ninety instructions that check five limits of what is spent and held, and find a thread's \
-             own slots.",
-        ),
+        None,
         over(Accepted, one, OURS, STD),
     );
     add(
-        "accepted: try_charge faster than the integer std Mutex",
-        AtLeast(2.0),
-        Times,
-        Some(
-            "A mutex lets one thread run and the others sleep: where threads mostly take turns on a \
-             core, that costs it little.",
-        ),
-        over(Accepted, many, STD, OURS),
-    );
-    let beside_cheap_locks =
-        Some("The same, beside a mutex that takes two cheap locked instructions.");
-    add(
         "accepted: try_charge faster than the published crate",
-        AtLeast(1.7),
+        AtLeast(2.1),
         Times,
-        beside_cheap_locks,
+        None,
         over(Accepted, one, PUBLISHED, OURS),
     );
     add(
-        "accepted: try_charge faster than the published crate",
-        AtLeast(3.0),
-        Times,
-        beside_cheap_locks,
-        over(Accepted, many, PUBLISHED, OURS),
-    );
-    add(
         "accepted: record (f64) faster than the published crate",
-        AtLeast(1.5),
+        AtLeast(1.7),
         Times,
-        Some("Besides, the conversion of dollars to an exact count, and back: 44 instructions."),
+        None,
         over(Accepted, one, PUBLISHED, RECORD),
     );
     add(
-        "accepted: time of try_charge, of a one-word CAS loop's",
-        AtMost(1.8),
+        "the same from a package of its own, random amounts",
+        AtLeast(1.7),
         Times,
-        Some("One word against fifteen that are read and eight that are written."),
-        over(Accepted, one, OURS, CasLoop::NAME),
+        None,
+        over(Elsewhere, one, PUBLISHED, RECORD),
+    );
+
+    // More threads.
+    add(
+        "accepted: try_charge faster than the integer std Mutex",
+        AtLeast(3.5),
+        Times,
+        None,
+        over(Accepted, many, STD, OURS),
     );
     add(
-        &format!("first {FIRST} records of a new pool: time, of the integer std Mutex's"),
-        AtMost(1.3),
+        "accepted: try_charge faster than the published crate",
+        AtLeast(6.0),
         Times,
-        Some(
-            "A new pool has one pair of slots, claimed for a call by a flag: a second locked \
-             instruction, and a second look at the head.",
-        ),
-        over(Fresh, one, OURS, STD),
+        None,
+        over(Accepted, many, PUBLISHED, OURS),
     );
-    let beats = many.iter().filter_map(|&threads| {
+    add(
+        "accepted: time of try_charge, of the integer parking_lot Mutex's",
+        AtMost(1.1),
+        Times,
+        None,
+        over(Accepted, many, OURS, LOT),
+    );
+    let slowest = many.iter().filter_map(|&threads| {
         let spread = results.spread((Accepted, threads), OURS, Metric::Nanos)?;
         Some(Cell {
             threads,
@@ -180,96 +192,157 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
         AtMost(2.0),
         Times,
         None,
-        beats.collect(),
+        slowest.collect(),
     );
-    let refusing = Some(
-        "A refusal tells which of five limits refuses for the worst reason, and the numbers that it \
-         went by: 285 instructions, where a mutex's compares four and stops at the first. It writes \
-         nothing, so it scales with the cores, from there.",
+    for (workload, nanos) in Workload::WITH_WORK {
+        add(
+            &format!("accepted, {nanos} ns of private work between: time, of the best mutex's"),
+            AtMost(1.1),
+            Times,
+            None,
+            of_best(Rounds::All, workload, two),
+        );
+    }
+
+    // New pools, full pools, readers, reservations.
+    add(
+        &format!("first {FIRST} records of a new pool: time, of the integer std Mutex's"),
+        AtMost(1.6),
+        Times,
+        None,
+        over(Fresh, one, OURS, STD),
     );
     add(
-        "rejected: faster than the best mutex",
-        AtLeast(1.5),
+        "refused: time, of the best mutex's",
+        AtMost(1.9),
         Times,
-        refusing,
-        best_mutex(Rejected, one),
+        None,
+        of_best(Rounds::All, Rejected, one),
     );
     add(
-        "rejected: faster than the best mutex",
-        AtLeast(6.0),
+        "refused: faster than the best mutex",
+        AtLeast(2.0),
         Times,
-        refusing,
-        best_mutex(Rejected, &THREADS[1..2]),
+        None,
+        beside_best(Rejected, two),
     );
     add(
         "totals() by so many readers beside a writer: faster than the best mutex",
         AtLeast(1.0),
         Times,
-        Some(
-            "A lone reader needs the head unmoved while it fetches a line that the writer has just \
-             written; the writer, which it does not hold up, moves the head meanwhile. A mutex's reader \
-             stops the writer.",
-        ),
-        best_mutex(Readers, &THREADS),
+        None,
+        beside_best(Readers, &THREADS),
     );
     add(
         "reserve + settle: time, of a record's",
-        AtMost(2.2),
+        AtMost(2.1),
         Times,
         None,
         over(Workload::Reserve, one, Reserve::NAME, OURS),
     );
+
+    // The unlucky.
+    let tail = results.ratio((Tail, CROWD), OURS, STD, Metric::P9999);
     add(
-        "p99.99 of a record: better than the published crate's",
-        AtLeast(2.0),
+        "p99.99 of a record, of the integer std Mutex's",
+        AtMost(1.0),
         Times,
-        Some(
-            "A mutex's loser sleeps for as long as the scheduler likes: few calls wait, and those for \
-             milliseconds (see the longest). Ours look again after microseconds, and so more of them \
-             wait, and none sleeps.",
-        ),
-        cell(
-            CROWD,
-            results.ratio((Tail, CROWD), PUBLISHED, OURS, Metric::P9999),
-        )
-        .into_iter()
-        .collect(),
+        None,
+        cell(CROWD, tail).into_iter().collect(),
     );
-    let cores = machine::cores();
     add(
         "fairness over a second: slowest thread's count, of the fastest's",
         AtLeast(1.0 / 3.0),
         Times,
-        Some("Who lost stands back, and whoever won goes on with lines that it has."),
-        cell(
-            cores,
-            results.spread((Fairness, cores), OURS, Metric::Fairness),
-        )
-        .into_iter()
-        .collect(),
-    );
-    let memory = |threads, metric| -> Vec<Cell> {
-        let spread = results.spread((Pools, threads), OURS, metric);
-        cell(threads, spread).into_iter().collect()
-    };
-    add(
-        "memory of a new pool",
-        AtMost(640.0),
-        Bytes,
         None,
-        memory(1, Metric::BytesFresh),
-    );
-    add(
-        "memory of each of 10,000 pools, hit at random some 300 times each",
-        AtMost(1024.0),
-        Bytes,
-        None,
-        memory(CROWD, Metric::BytesUsed),
+        figure(Fairness, machine::cores(), OURS, Metric::Fairness),
     );
 
-    // The mutex above knows nothing of what is held, and of limits that change.
+    // Memory.
+    let (pools, calls) = POOLS;
     add(
-        "time of try_charge, of a std Mutex's that counts what is held too",
+        "memory of a new pool, heap included",
+        AtMost(320.0),
+        Bytes,
+        None,
+        figure(Pools, 1, OURS, Metric::BytesFresh),
+    );
+    add(
+        &format!("memory of each of {pools} pools, hit at random some {calls} times each"),
+        AtMost(512.0),
+        Bytes,
+        None,
+        figure(Pools, CROWD, OURS, Metric::BytesUsed),
+    );
+    add(
+        &format!("{pools} pools hit at random: time, of the integer std Mutex's"),
+        AtMost(1.7),
+        Times,
+        None,
+        over(Pools, crowd, OURS, STD),
+    );
+
+    let (pools, _) = POOLS_100K;
+    add(
+        &format!("{pools} pools hit at random: time, of the integer std Mutex's"),
+        Evidence,
+        Times,
+        None,
+        over(Pools100k, &[1, CROWD], OURS, STD),
+    );
+    add(
+        "from a package of its own: time of try_charge, of the integer std Mutex's",
+        Evidence,
+        Times,
+        None,
+        over(Elsewhere, one, OURS, STD),
+    );
+    add(
+        "from a package of its own: try_charge faster than the published crate",
+        Evidence,
+        Times,
+        None,
+        over(Elsewhere, one, PUBLISHED, OURS),
+    );
+
+    // What the private work is worth depends on how far apart the cores are.
+    let nanos = |trips: Option<(Spread, usize)>| -> Vec<Cell> {
+        let cell = trips.and_then(|(spread, _)| cell(2, Some(spread)));
+        cell.into_iter().collect()
+    };
+    add(
+        "a round trip between two cores",
+        Evidence,
+        Nanos,
+        None,
+        nanos(results.trips(Rounds::All)),
+    );
+    let near_and_far = [(Rounds::Near, "near"), (Rounds::Far, "far")];
+    let both = near_and_far.map(|(rounds, _)| results.trips(rounds));
+    if let [Some(_), Some(_)] = both {
+        for ((rounds, how), trips) in near_and_far.into_iter().zip(both) {
+            add(
+                &format!("a round trip between two cores, while they were {how}"),
+                Evidence,
+                Nanos,
+                None,
+                nanos(trips),
+            );
+            for (workload, nanos) in Workload::WITH_WORK {
+                add(
+                    &format!("{nanos} ns of private work, {how} cores: time, of the best mutex's"),
+                    Evidence,
+                    Times,
+                    None,
+                    of_best(rounds, workload, two),
+                );
+            }
+        }
+    }
+
+    // The mutex above knows nothing of what is reserved, and of limits that change.
+    add(
+        "time of try_charge, of a std Mutex's that counts what is reserved too",
         Evidence,
         Times,
         None,
@@ -280,13 +353,19 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
             <ReservingMutex<Std> as Budget>::NAME,
         ),
     );
-
     add(
-        "time of try_charge, of its stores' and its CAS's alone",
+        "time of try_charge, of its loads, stores and exchanges alone",
         Evidence,
         Times,
         None,
-        over(Accepted, one, OURS, TwoSlots::NAME),
+        over(Accepted, one, OURS, LaneAlone::NAME),
+    );
+    add(
+        "time of try_charge, of a one-word CAS loop's",
+        Evidence,
+        Times,
+        None,
+        over(Accepted, &THREADS, OURS, CasLoop::NAME),
     );
 
     // That threads that contended really ran at once.

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use crate::elsewhere::Elsewhere;
 use crate::machine;
 use crate::measure::{self, Places, Random, Repeats, Run, Stop};
 use crate::memory::Counted;
 use crate::plan::Plan;
 use crate::private_work::PrivateWork;
 use crate::results::{Metric, Sample, Workload};
-use crate::rivals::atomics::{AddThenUndo, CasLoop, FetchAdd, Nothing, Seqlock, TwoSlots};
+use crate::rivals::atomics::{AddThenUndo, CasLoop, FetchAdd, LaneAlone, Nothing, Seqlock};
 use crate::rivals::mutex::{IntegerMutex, ParkingLot, ReservingMutex, Std};
 use crate::rivals::others::{
     BudgetContext, Governor, LlmBudget, Published, SemaphoreDrop, SemaphoreForget,
@@ -27,9 +28,9 @@ pub(crate) const CROWD: usize = 16;
 /// Records of a fresh pool.
 pub(crate) const FIRST: usize = 500;
 const FRESH_POOLS: usize = 20;
-/// One a user.
-pub(crate) const POOLS: usize = 10_000;
-pub(crate) const CALLS_A_POOL: usize = 300;
+/// Pools that are hit at random, one a user, and the calls of each.
+pub(crate) const POOLS: (usize, usize) = (10_000, 300);
+pub(crate) const POOLS_100K: (usize, usize) = (100_000, 30);
 
 /// What the runs share.
 pub(crate) struct Env {
@@ -37,6 +38,9 @@ pub(crate) struct Env {
     pub(crate) places: Places,
     pub(crate) repeats: Repeats,
     pub(crate) trace: Vec<Call>,
+    pub(crate) elsewhere: Option<Elsewhere>,
+    pub(crate) work_50: PrivateWork,
+    pub(crate) work_100: PrivateWork,
     pub(crate) work_200: PrivateWork,
     pub(crate) work_1000: PrivateWork,
 }
@@ -78,9 +82,19 @@ pub(crate) fn heats(plan: &Plan) -> Vec<Heat> {
                 IntegerMutex<ParkingLot>, ReservingMutex<Std>, Published, LlmBudget, BudgetContext, Governor,
                 SemaphoreForget, SemaphoreDrop, AddThenUndo, Seqlock, FetchAdd, CasLoop];
         if threads == 1 {
-            accepting.extend(contestants![accepted, Budget: TwoSlots]);
+            accepting.extend(contestants![accepted, Budget: LaneAlone]);
         }
         often(Workload::Accepted, accepting);
+        often(
+            Workload::Work50,
+            contestants![after_50_ns, Budget: TryCharge, Record, IntegerMutex<Std>,
+                IntegerMutex<ParkingLot>, Published, Nothing],
+        );
+        often(
+            Workload::Work100,
+            contestants![after_100_ns, Budget: TryCharge, Record, IntegerMutex<Std>,
+                IntegerMutex<ParkingLot>, Published, Nothing],
+        );
         often(
             Workload::Work200,
             contestants![after_200_ns, Budget: TryCharge, Record, IntegerMutex<Std>,
@@ -125,6 +139,7 @@ pub(crate) fn heats(plan: &Plan) -> Vec<Heat> {
         contestants![fresh, Budget: TryCharge, Record, IntegerMutex<Std>,
             IntegerMutex<ParkingLot>, Published],
     );
+    heat(Workload::Elsewhere, 1, plan.rounds, elsewhere());
     let cores = machine::cores();
     let mut crowds = vec![1, cores, CROWD];
     crowds.sort_unstable();
@@ -136,6 +151,15 @@ pub(crate) fn heats(plan: &Plan) -> Vec<Heat> {
             plan.long_rounds,
             contestants![pools, Budget: TryCharge, Record, IntegerMutex<Std>,
                 IntegerMutex<ParkingLot>, Published, CasLoop],
+        );
+    }
+    for threads in [1, CROWD] {
+        heat(
+            Workload::Pools100k,
+            threads,
+            plan.long_rounds,
+            contestants![pools_100k, Budget: TryCharge, IntegerMutex<Std>,
+                IntegerMutex<ParkingLot>, Published],
         );
     }
     heat(
@@ -206,6 +230,14 @@ fn rejected<B: Budget>(env: &Env, threads: usize) -> Sample {
         run
     });
     sample(&run)
+}
+
+fn after_50_ns<B: Budget>(env: &Env, threads: usize) -> Sample {
+    after_work::<B>(env, threads, env.work_50)
+}
+
+fn after_100_ns<B: Budget>(env: &Env, threads: usize) -> Sample {
+    after_work::<B>(env, threads, env.work_100)
 }
 
 fn after_200_ns<B: Budget>(env: &Env, threads: usize) -> Sample {
@@ -319,17 +351,55 @@ fn fresh<B: Budget>(env: &Env, _: usize) -> Sample {
     vec![(Metric::Nanos, time.as_secs_f64() * 1e9 / calls)]
 }
 
-/// Ten thousand budgets, hit at random: the time of a record, and memory.
+/// The same calls, from the package `elsewhere`.
+fn elsewhere() -> Vec<Contestant> {
+    fn run(env: &Env, contestant: &str) -> Sample {
+        let elsewhere = env.elsewhere.as_ref();
+        let nanos = elsewhere.and_then(|program| program.nanos(contestant, env.plan.time(1)));
+        nanos
+            .map(|nanos| (Metric::Nanos, nanos))
+            .into_iter()
+            .collect()
+    }
+    vec![
+        Contestant {
+            name: TryCharge::NAME,
+            run: |env, _| run(env, "try_charge"),
+        },
+        Contestant {
+            name: Record::NAME,
+            run: |env, _| run(env, "record"),
+        },
+        Contestant {
+            name: IntegerMutex::<Std>::NAME,
+            run: |env, _| run(env, "mutex"),
+        },
+        Contestant {
+            name: Published::NAME,
+            run: |env, _| run(env, "published"),
+        },
+    ]
+}
+
 fn pools<B: Budget>(_: &Env, threads: usize) -> Sample {
-    let mut budgets = Vec::with_capacity(POOLS);
+    many_pools::<B>(threads, POOLS)
+}
+
+fn pools_100k<B: Budget>(_: &Env, threads: usize) -> Sample {
+    many_pools::<B>(threads, POOLS_100K)
+}
+
+/// Many budgets, hit at random: the time of a record, and memory.
+fn many_pools<B: Budget>(threads: usize, (pools, calls_a_pool): (usize, usize)) -> Sample {
+    let mut budgets = Vec::with_capacity(pools);
     let counted = Counted::start();
-    budgets.extend((0..POOLS).map(|_| Box::new(B::new(Room::Plenty))));
-    let fresh = counted.bytes() / POOLS as f64;
-    let share = POOLS * CALLS_A_POOL / threads;
+    budgets.extend((0..pools).map(|_| Box::new(B::new(Room::Plenty))));
+    let fresh = counted.bytes() / pools as f64;
+    let share = pools * calls_a_pool / threads;
     let work = |thread: usize, _: &Stop| {
         let (mut random, mut sum) = (Random::new(thread as u64), 0_u64);
         for _ in 0..share {
-            let budget = &budgets[random.below(POOLS as u64) as usize];
+            let budget = &budgets[random.below(pools as u64) as usize];
             sum = sum.wrapping_add(budget.record(black_box(&CALL)));
         }
         black_box(sum);
@@ -337,7 +407,7 @@ fn pools<B: Budget>(_: &Env, threads: usize) -> Sample {
     };
     // Told to stop at once, but they do their share.
     let run = measure::run(threads, Duration::ZERO, work);
-    let used = counted.bytes() / POOLS as f64;
+    let used = counted.bytes() / pools as f64;
     drop(counted);
     let calls: Option<u64> = budgets.iter().map(|budget| budget.calls()).sum();
     if let Some(calls) = calls {

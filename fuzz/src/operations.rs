@@ -107,7 +107,7 @@ fn start(bytes: &mut Unstructured<'_>) -> Result<Start> {
         Start::Limits {
             limits,
             assumed: some(bytes, cost)?,
-            own_pair: bytes.arbitrary()?,
+            lanes: bytes.arbitrary()?,
         }
     })
 }

@@ -95,6 +95,11 @@ fn word(amount: u128) -> u64 {
 
 /// The nano-dollars nearest to an amount of dollars, half away from zero; from above
 /// zero never to zero. More than a count can hold is just that.
+/// The amount, or `u64::MAX` if it is more.
+fn at_most(amount: u128) -> u64 {
+    word(amount.min(MOST))
+}
+
 fn nanos(dollars: f64) -> u128 {
     let nearest = (dollars * 1e9).round().min(1e36) as u128;
     if nearest == 0 && dollars > 0.0 {
@@ -192,7 +197,7 @@ impl Oracle {
     pub fn new(limits: Limits, assumed: Option<MicroUsd>) -> Oracle {
         Oracle {
             limits,
-            given_cost_cap: in_dollars(limits),
+            given_cost_cap: None,
             assumed: assumed.map(|cost| cost.as_nanos().into()),
             spent: Amounts::default(),
             calls: 0,
@@ -211,10 +216,7 @@ impl Oracle {
         limits.total_tokens = caps.max_total_tokens;
         if let Some(dollars) = caps.max_cost_usd {
             assert!(dollars >= 0.0, "the oracle has no answer to {dollars}");
-            // More than fits is no cap.
-            if nanos(dollars) <= MOST {
-                limits.cost = Some(MicroUsd::from_nanos(word(nanos(dollars))));
-            }
+            limits.cost = limit_of(dollars);
         }
         Oracle {
             given_cost_cap: caps.max_cost_usd.map(f64::to_bits),
@@ -260,7 +262,7 @@ impl Oracle {
         if !cost_usd.is_finite() || cost_usd < 0.0 {
             return Err(BudgetExceeded {
                 cap: "cost_usd",
-                limit: self.cost_cap().unwrap_or(f64::INFINITY),
+                limit: self.enforced_cost_cap().unwrap_or(f64::INFINITY),
                 attempted: cost_usd,
             });
         }
@@ -286,10 +288,10 @@ impl Oracle {
         Ok(self.totals())
     }
 
-    /// The cost cap in dollars, if there is one.
-    fn cost_cap(&self) -> Option<f64> {
+    /// The cost cap in dollars, if it is a limit.
+    fn enforced_cost_cap(&self) -> Option<f64> {
         self.limits.cost?;
-        self.given_cost_cap.map(f64::from_bits)
+        self.cost_cap()
     }
 
     fn exceeded(&self, line: &Line, cost_usd: f64) -> BudgetExceeded {
@@ -303,7 +305,7 @@ impl Oracle {
         }
         BudgetExceeded {
             cap: "cost_usd",
-            limit: self.cost_cap().unwrap_or(MOST as f64 / 1e9),
+            limit: self.enforced_cost_cap().unwrap_or(MOST as f64 / 1e9),
             attempted: if line.asked > MOST {
                 taken as f64 / 1e9 + cost_usd
             } else {
@@ -480,10 +482,6 @@ impl Oracle {
     }
 
     pub fn set_limits(&mut self, limits: Limits) -> Limits {
-        // The same limit stays as it was given.
-        if limits.cost != self.limits.cost {
-            self.given_cost_cap = in_dollars(limits);
-        }
         std::mem::replace(&mut self.limits, limits)
     }
 
@@ -529,12 +527,20 @@ impl Oracle {
         }
     }
 
+    /// The cap on cost: to the bit as it was given, as long as its limit is the same.
+    fn cost_cap(&self) -> Option<f64> {
+        let given = self.given_cost_cap.map(f64::from_bits);
+        given
+            .filter(|&given| limit_of(given) == self.limits.cost)
+            .or(in_dollars(self.limits).map(f64::from_bits))
+    }
+
     pub fn caps(&self) -> Caps {
         Caps {
             max_input_tokens: self.limits.input_tokens,
             max_output_tokens: self.limits.output_tokens,
             max_total_tokens: self.limits.total_tokens,
-            max_cost_usd: self.given_cost_cap.map(f64::from_bits),
+            max_cost_usd: self.cost_cap(),
         }
     }
 
@@ -631,9 +637,9 @@ impl Oracle {
                     return Err(Refusal::Exceeded {
                         cap: line.cap,
                         limit: word(line.limit),
-                        spent: line.spent,
-                        reserved: line.reserved - line.own,
-                        requested: line.own + line.asked,
+                        spent: at_most(line.spent),
+                        reserved: at_most(line.reserved - line.own),
+                        requested: at_most(line.own + line.asked),
                         reason,
                     });
                 }
@@ -690,6 +696,11 @@ fn known(usage: Usage) -> Amounts {
     Amounts::new(usage.input_tokens, usage.output_tokens, cost.into())
 }
 
+/// The limit that a cost cap in dollars is; more than fits is none.
+fn limit_of(dollars: f64) -> Option<MicroUsd> {
+    (nanos(dollars) <= MOST).then(|| MicroUsd::from_nanos(word(nanos(dollars))))
+}
+
 fn in_dollars(limits: Limits) -> Option<u64> {
     let dollars = |cost: MicroUsd| cost.as_nanos() as f64 / 1e9;
     limits.cost.map(|cost| dollars(cost).to_bits())
@@ -705,9 +716,9 @@ pub enum Refusal {
     Exceeded {
         cap: Cap,
         limit: u64,
-        spent: u128,
-        reserved: u128,
-        requested: u128,
+        spent: u64,
+        reserved: u64,
+        requested: u64,
         reason: Reason,
     },
 }

@@ -54,7 +54,7 @@ pub enum Start {
         limits: Limits,
         assumed: Option<MicroUsd>,
         /// Whether the thread has a pair of slots of its own from the first step on.
-        own_pair: bool,
+        lanes: bool,
     },
 }
 
@@ -137,32 +137,18 @@ fn build(start: &Start) -> (Arc<BudgetPool>, Oracle) {
         Start::Limits {
             limits,
             assumed,
-            own_pair,
+            lanes,
         } => {
             let mut builder = BudgetPool::builder().limits(limits);
             if let Some(assumed) = assumed {
                 builder = builder.assumed_cost(assumed);
             }
-            if own_pair {
-                take_a_thread_number();
+            if lanes {
                 builder = builder.threads(64);
             }
             (Arc::new(builder.build()), Oracle::new(limits, assumed))
         }
     }
-}
-
-/// A thread has a number once it used a pool that is busy.
-fn take_a_thread_number() {
-    thread_local! {
-        static TAKEN: () = {
-            let busy = BudgetPool::unconstrained();
-            for _ in 0..2_000 {
-                busy.charge(Usage::default());
-            }
-        };
-    }
-    TAKEN.with(|()| ());
 }
 
 fn raised(limits: &mut Limits, by: u64) {
@@ -339,7 +325,11 @@ pub fn explains_itself(refusal: &Answer) -> Result<(), Disagreement> {
     else {
         return Ok(());
     };
-    let limit = u128::from(limit);
+    if [spent, reserved, requested].contains(&u64::MAX) {
+        // It may stand for more.
+        return Ok(());
+    }
+    let [limit, spent, reserved, requested] = [limit, spent, reserved, requested].map(u128::from);
     let expected = if requested > limit {
         Reason::NeverFits
     } else if spent + requested > limit {

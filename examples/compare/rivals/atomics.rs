@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{fence, AtomicU64, Ordering};
 
-use crossbeam_utils::{Backoff, CachePadded};
+use crossbeam_utils::Backoff;
 
 use super::{Budget, Call, Caps, Readable, Room};
 
@@ -222,17 +222,22 @@ impl Budget for Nothing {
     }
 }
 
-/// What this crate stores and exchanges for a record, and nothing more: eight words from one
-/// slot to the other, and a CAS of the head.
-pub(crate) struct TwoSlots {
-    head: CachePadded<AtomicU64>,
-    slots: CachePadded<[[AtomicU64; 8]; 2]>,
+/// What this crate stores and exchanges for a record, and nothing more: the claim is taken by a
+/// swap, seven words go from one slot to the other, a CAS moves the head, and the claim is released.
+/// Nothing is decided. The words lie where they lie in the register (`src/register/lane.rs`).
+#[repr(C, align(64))]
+pub(crate) struct LaneAlone {
+    claim: AtomicU64,
+    first: [AtomicU64; 7],
+    head: AtomicU64,
+    second: [AtomicU64; 7],
 }
 
-impl TwoSlots {
+impl LaneAlone {
+    /// From the slot `from` to the slot `to`. Returns the new head.
     #[inline(always)]
-    fn swing(&self, head: u64, from: &[AtomicU64; 8], to: &[AtomicU64; 8], call: &Call) -> u64 {
-        let more = [call.input, call.output, call.nanos, 1, 0, 0, 0, 0];
+    fn swing(&self, head: u64, from: &[AtomicU64; 7], to: &[AtomicU64; 7], call: &Call) -> u64 {
+        let more = [call.input, call.output, call.nanos, 0, 0, 0, 1];
         for ((from, to), more) in from.iter().zip(to).zip(more) {
             to.store(
                 from.load(Ordering::Relaxed).wrapping_add(more),
@@ -242,34 +247,38 @@ impl TwoSlots {
         let next = (head + 2) ^ 1;
         let (success, failure) = (Ordering::Release, Ordering::Relaxed);
         let swung = self.head.compare_exchange(head, next, success, failure);
-        swung.unwrap_or_else(|now| now)
+        swung.map_or_else(|now| now, |_| next)
     }
 }
 
-impl Budget for TwoSlots {
-    const NAME: &'static str = "two slots and a CAS (floor)";
+impl Budget for LaneAlone {
+    const NAME: &'static str = "a lane alone (floor)";
     const LACKS: &'static str = "no limits; one thread only";
 
     fn new(_: Room) -> Self {
-        let zeros = || [(); 8].map(|()| AtomicU64::new(0));
+        let zeros = || [(); 7].map(|()| AtomicU64::new(0));
         Self {
-            head: CachePadded::new(AtomicU64::new(0)),
-            slots: CachePadded::new([zeros(), zeros()]),
+            claim: AtomicU64::new(2),
+            first: zeros(),
+            head: AtomicU64::new(2),
+            second: zeros(),
         }
     }
 
     #[inline]
     fn record(&self, call: &Call) -> u64 {
-        let head = self.head.load(Ordering::Acquire);
-        let [first, second] = &*self.slots;
-        if head & 1 == 0 {
-            self.swing(head, first, second, call)
+        let head = self.claim.swap(0, Ordering::Acquire);
+        // Two copies, as in the register: the slot is known by a branch.
+        let next = if head & 1 == 0 {
+            self.swing(head, &self.first, &self.second, call)
         } else {
-            self.swing(head, second, first, call)
-        }
+            self.swing(head, &self.second, &self.first, call)
+        };
+        self.claim.store(next, Ordering::Release);
+        next
     }
 
     fn calls(&self) -> Option<u64> {
-        Some(self.head.load(Ordering::Relaxed) / 2)
+        Some(self.head.load(Ordering::Relaxed) / 2 - 1)
     }
 }

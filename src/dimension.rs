@@ -1,0 +1,140 @@
+//! What a pool bounds, and what each bound is measured by.
+
+use std::fmt;
+
+/// A dimension that a pool limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dimension {
+    /// Tokens in.
+    InputTokens,
+    /// Tokens out.
+    OutputTokens,
+    /// Tokens in and out together.
+    TotalTokens,
+    /// Cost. [`Exceeded`](crate::Exceeded) gives its numbers in nano-dollars.
+    Cost,
+    /// Calls.
+    Calls,
+}
+
+impl Dimension {
+    /// In the order in which they are checked.
+    pub(crate) const ALL: [Dimension; 5] = [
+        Dimension::InputTokens,
+        Dimension::OutputTokens,
+        Dimension::TotalTokens,
+        Dimension::Cost,
+        Dimension::Calls,
+    ];
+
+    /// The name: `"input_tokens"`, `"output_tokens"`, `"total_tokens"`, `"cost_usd"` or `"calls"`.
+    #[inline]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Dimension::InputTokens => "input_tokens",
+            Dimension::OutputTokens => "output_tokens",
+            Dimension::TotalTokens => "total_tokens",
+            Dimension::Cost => "cost_usd",
+            Dimension::Calls => "calls",
+        }
+    }
+
+    /// The amounts whose sum is limited.
+    #[inline(always)]
+    fn parts<N: Copy + Default>(self, tally: &Tally<N>) -> [N; 2] {
+        let none = N::default();
+        match self {
+            Dimension::InputTokens => [tally.input, none],
+            Dimension::OutputTokens => [tally.output, none],
+            Dimension::TotalTokens => [tally.input, tally.output],
+            Dimension::Cost => [tally.cost, none],
+            Dimension::Calls => [tally.calls, none],
+        }
+    }
+
+    /// What `tally` has of this dimension, exactly.
+    #[inline(always)]
+    pub(crate) fn of<N: Copy + Default + Into<u128>>(self, tally: &Tally<N>) -> u128 {
+        let [a, b] = self.parts(tally);
+        a.into() + b.into()
+    }
+
+    /// The same, wrapping on overflow: for callers that know that the sum fits, or discard it.
+    #[inline(always)]
+    pub(crate) fn wrapping_of(self, tally: &Tally) -> u64 {
+        let [a, b] = self.parts(tally);
+        a.wrapping_add(b)
+    }
+
+    /// The same, or `u64::MAX` if it is more than that.
+    #[inline(always)]
+    pub(crate) fn saturating_of(self, tally: &Tally) -> u64 {
+        let [a, b] = self.parts(tally);
+        a.saturating_add(b)
+    }
+
+    /// An amount of this dimension as version 0.1 gives it: tokens, calls or dollars.
+    #[inline]
+    pub(crate) fn as_f64(self, amount: u128) -> f64 {
+        // From 64 bits where it fits: from 128 is a library call. In a function of its own, so that the
+        // optimizer does not make that call in both cases.
+        #[cold]
+        fn wide(amount: u128) -> f64 {
+            amount as f64
+        }
+        let amount = match u64::try_from(amount) {
+            Ok(amount) => amount as f64,
+            Err(_) => wide(amount),
+        };
+        match self {
+            Dimension::Cost => amount / 1e9,
+            _ => amount,
+        }
+    }
+}
+
+impl fmt::Display for Dimension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How much of everything that is counted: tokens in, tokens out, nano-dollars, calls.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally<N = u64> {
+    pub(crate) input: N,
+    pub(crate) output: N,
+    pub(crate) cost: N,
+    pub(crate) calls: N,
+}
+
+impl<N: Copy> Tally<N> {
+    /// `combine` of each amount.
+    #[inline(always)]
+    pub(crate) fn zip<M: Copy, R>(
+        self,
+        other: Tally<M>,
+        mut combine: impl FnMut(N, M) -> R,
+    ) -> Tally<R> {
+        Tally {
+            input: combine(self.input, other.input),
+            output: combine(self.output, other.output),
+            cost: combine(self.cost, other.cost),
+            calls: combine(self.calls, other.calls),
+        }
+    }
+}
+
+impl Tally {
+    /// All bits that are set in some amount.
+    #[inline(always)]
+    pub(crate) fn bits(self) -> u64 {
+        self.input | self.output | self.cost | self.calls
+    }
+
+    #[inline(always)]
+    pub(crate) fn wide(self) -> Tally<u128> {
+        self.zip(Tally::default(), |amount, ()| u128::from(amount))
+    }
+}

@@ -1,0 +1,378 @@
+//! Which word of a pool's register is what.
+//!
+//! Everything that must change together is in the register, limits included, so that no operation
+//! can see or use a mixture.
+
+use crate::dimension::{Dimension, Tally};
+use crate::limits::Limits;
+use crate::money::MicroUsd;
+use crate::register::{self, MARK_BITS};
+use crate::snapshot::Snapshot;
+use crate::usage::{Spent, Usage};
+
+/// The words that move: what is spent, then what is reserved, each of them tokens in, tokens out,
+/// cost. (The calls are in the marks.)
+pub(crate) const AMOUNTS: usize = 6;
+/// The words that rarely change: the limits in the order of [`Dimension::ALL`], then these two.
+pub(crate) const TERMS: usize = LIMITS + 2;
+const LIMITS: usize = Dimension::ALL.len();
+/// Calls without a known cost.
+const UNPRICED: usize = LIMITS;
+/// Flags, and the upper bits of the calls:
+///
+/// ```text
+///    63        60       56     43           0
+/// | closed |   | limited |     | calls / 2^20 |
+/// ```
+///
+/// `limited` has a bit for each dimension in which a limit is set. (`u64::MAX` may be a limit.)
+const FLAGS_AND_CALLS: usize = LIMITS + 1;
+
+const UPPER_CALLS: u64 = (1 << (u64::BITS - CALL_BITS)) - 1;
+const CLOSED: u64 = 1 << 63;
+
+#[inline(always)]
+const fn limited(dimension: Dimension) -> u64 {
+    1 << 56 << dimension as u32
+}
+
+// The marks of a state. So that a state is seven words that move and not eight, calls are counted
+// here, and once in 2^20 calls in the terms.
+//
+// 50           31 30               0
+// | calls % 2^20 |  calls in flight  |
+const CALL_BITS: u32 = 20;
+const LOWER_CALLS: u64 = (1 << CALL_BITS) - 1;
+const IN_FLIGHT_BITS: u32 = MARK_BITS - CALL_BITS;
+
+/// The most calls in flight that can be counted.
+pub(crate) const MOST_IN_FLIGHT: u64 = (1 << IN_FLIGHT_BITS) - 1;
+
+pub(crate) type Register = register::Register<AMOUNTS, TERMS, Fixed>;
+pub(crate) type Words<'a> = register::State<'a, AMOUNTS, TERMS>;
+pub(crate) type Change<D> = register::Change<AMOUNTS, TERMS, D>;
+
+/// What never changes in a pool's life.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Fixed {
+    pub(crate) assumed_cost: Option<MicroUsd>,
+    /// The cap on cost in dollars, as it was given to `with_caps`.
+    pub(crate) cost_cap: Option<f64>,
+}
+
+/// A register with this spent and nothing reserved.
+pub(crate) fn new_register(spent: Spent, limits: Limits, fixed: Fixed) -> Register {
+    let (limits, flags) = words_of(limits);
+    let tally = spent.tally();
+    let terms = terms(limits, spent.unpriced_calls, tally.calls, flags);
+    let (amounts, marks) = words(tally, Tally::default());
+    Register::new(amounts, marks, terms, fixed)
+}
+
+/// The state of a pool, to decide from. See [`register::State`] on what it may be until the register
+/// has validated it.
+#[derive(Clone, Copy)]
+pub(crate) struct State<'a> {
+    words: Words<'a>,
+    flags_and_calls: u64,
+}
+
+impl<'a> State<'a> {
+    #[inline(always)]
+    pub(crate) fn of(words: &Words<'a>) -> Self {
+        Self {
+            words: *words,
+            flags_and_calls: words.term(FLAGS_AND_CALLS),
+        }
+    }
+
+    /// What is spent.
+    #[inline(always)]
+    pub(crate) fn spent(&self) -> Tally {
+        Tally {
+            input: self.words.amounts[0],
+            output: self.words.amounts[1],
+            cost: self.words.amounts[2],
+            // The flags are shifted out.
+            calls: self.flags_and_calls << CALL_BITS | self.words.marks >> IN_FLIGHT_BITS,
+        }
+    }
+
+    /// What is reserved. Its calls are those in flight.
+    #[inline(always)]
+    pub(crate) fn reserved(&self) -> Tally {
+        Tally {
+            input: self.words.amounts[3],
+            output: self.words.amounts[4],
+            cost: self.words.amounts[5],
+            calls: self.words.marks & MOST_IN_FLIGHT,
+        }
+    }
+
+    #[inline(always)]
+    fn flags(&self) -> u64 {
+        self.flags_and_calls & !UPPER_CALLS
+    }
+
+    /// A word whose bit 63 is set if the pool is closed. Bits 62 and 61 are always clear, and the others
+    /// may be anything.
+    #[inline(always)]
+    pub(crate) fn word_with_closed_bit(&self) -> u64 {
+        self.flags_and_calls
+    }
+
+    #[inline(always)]
+    fn limit_words(&self) -> [u64; LIMITS] {
+        Dimension::ALL.map(|dimension| self.limit(dimension))
+    }
+
+    /// The limit in force on a dimension: `u64::MAX`, the most that can be counted, where none is
+    /// set.
+    #[inline(always)]
+    pub(crate) fn limit(&self, dimension: Dimension) -> u64 {
+        self.words.term(dimension as usize)
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_limited(&self, dimension: Dimension) -> bool {
+        self.flags() & limited(dimension) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.flags() & CLOSED != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn unpriced(&self) -> u64 {
+        self.words.term(UNPRICED)
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        let limit = |dimension| self.is_limited(dimension).then(|| self.limit(dimension));
+        Limits::from_fn(limit)
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let reserved = self.reserved();
+        Snapshot {
+            spent: Spent::of(self.spent(), self.unpriced()),
+            reserved: Usage::of(reserved),
+            calls_in_flight: reserved.calls,
+            limits: self.limits(),
+            closed: self.is_closed(),
+        }
+    }
+
+    /// The change to other amounts.
+    #[inline(always)]
+    pub(crate) fn to<D>(self, spent: Tally, reserved: Tally, done: D) -> Change<D> {
+        if (spent.calls ^ self.spent().calls) >> CALL_BITS != 0 {
+            return self.to_unpriced(spent, reserved, self.unpriced(), done);
+        }
+        change(spent, reserved, None, done)
+    }
+
+    /// The change to other amounts and another number of unpriced calls.
+    #[inline(always)]
+    pub(crate) fn to_unpriced<D>(
+        self,
+        spent: Tally,
+        reserved: Tally,
+        unpriced: u64,
+        done: D,
+    ) -> Change<D> {
+        let terms = terms(self.limit_words(), unpriced, spent.calls, self.flags());
+        change(spent, reserved, Some(terms), done)
+    }
+
+    /// The change to other limits.
+    pub(crate) fn to_limits<D>(self, limits: Limits, done: D) -> Change<D> {
+        let (limits, limited) = words_of(limits);
+        let flags = limited | self.flags() & CLOSED;
+        self.to_terms(limits, flags, done)
+    }
+
+    /// The change to a closed pool.
+    pub(crate) fn to_closed<D>(self, done: D) -> Change<D> {
+        self.to_terms(self.limit_words(), self.flags() | CLOSED, done)
+    }
+
+    fn to_terms<D>(self, limits: [u64; LIMITS], flags: u64, done: D) -> Change<D> {
+        let spent = self.spent();
+        let terms = terms(limits, self.unpriced(), spent.calls, flags);
+        change(spent, self.reserved(), Some(terms), done)
+    }
+}
+
+#[inline(always)]
+fn change<D>(spent: Tally, reserved: Tally, terms: Option<[u64; TERMS]>, done: D) -> Change<D> {
+    let (amounts, marks) = words(spent, reserved);
+    Change {
+        amounts,
+        marks,
+        terms,
+        done,
+    }
+}
+
+/// The amounts and the marks.
+#[inline(always)]
+fn words(spent: Tally, reserved: Tally) -> ([u64; AMOUNTS], u64) {
+    let amounts = [
+        spent.input,
+        spent.output,
+        spent.cost,
+        reserved.input,
+        reserved.output,
+        reserved.cost,
+    ];
+    let marks = (spent.calls & LOWER_CALLS) << IN_FLIGHT_BITS | reserved.calls;
+    (amounts, marks)
+}
+
+#[inline(always)]
+fn terms(limits: [u64; LIMITS], unpriced: u64, calls: u64, flags: u64) -> [u64; TERMS] {
+    let mut terms = [0; TERMS];
+    terms[..LIMITS].copy_from_slice(&limits);
+    terms[UNPRICED] = unpriced;
+    terms[FLAGS_AND_CALLS] = flags | calls >> CALL_BITS;
+    terms
+}
+
+/// These limits, and the flags of an open pool.
+fn words_of(limits: Limits) -> ([u64; LIMITS], u64) {
+    let mut flags = 0;
+    let words = Dimension::ALL.map(|dimension| {
+        let limit = limits.get(dimension);
+        if limit.is_some() {
+            flags |= limited(dimension);
+        }
+        limit.unwrap_or(u64::MAX)
+    });
+    (words, flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::ops::admit::{Charge, Reserve};
+    use crate::ops::configure::Reset;
+    use crate::ops::request::Request;
+    use crate::ops::settle::Settle;
+    use crate::rejection::{Exceeded, Reason, Rejected};
+
+    fn charge() -> Charge {
+        Charge {
+            request: Request::call(Usage::tokens(1, 2).cost(MicroUsd::from_nanos(3))),
+            unpriced: false,
+        }
+    }
+
+    fn snapshot(register: &Register) -> Snapshot {
+        register.read(|words| State::of(words).snapshot())
+    }
+
+    #[test]
+    fn the_number_of_calls_goes_on_where_its_lower_bits_end() {
+        let limits = Limits::none().input_tokens(5).cost(MicroUsd::MAX);
+        for calls in [LOWER_CALLS, u64::from(u32::MAX) << CALL_BITS | LOWER_CALLS] {
+            let spent = Spent {
+                calls: calls - 1,
+                unpriced_calls: 7,
+                ..Spent::default()
+            };
+            let register = new_register(spent, limits, Fixed::default());
+            for more in 0..5 {
+                let spent = register.update(charge()).expect("there is room");
+                assert_eq!((spent.calls, spent.unpriced_calls), (calls + more, 7));
+                assert_eq!(snapshot(&register).spent, spent);
+                assert_eq!(snapshot(&register).limits, limits);
+            }
+            assert!(register.update(charge()).is_err());
+            let old = register.update(Reset).expect("never refused");
+            assert_eq!(old.calls, calls + 4);
+            assert_eq!(snapshot(&register).spent, Spent::default());
+            assert_eq!(snapshot(&register).limits, limits);
+        }
+    }
+
+    #[test]
+    fn one_call_in_flight_too_many_is_refused() {
+        let reserved = Tally {
+            calls: MOST_IN_FLIGHT - 1,
+            ..Tally::default()
+        };
+        let (limits, flags) = words_of(Limits::none());
+        let (amounts, marks) = words(Tally::default(), reserved);
+        let terms = terms(limits, 0, 0, flags);
+        let register = Register::new(amounts, marks, terms, Fixed::default());
+        let reserve = Reserve {
+            request: charge().request,
+            own: Tally::default(),
+        };
+        assert!(register.update(reserve).is_ok());
+        assert_eq!(snapshot(&register).calls_in_flight, MOST_IN_FLIGHT);
+        assert_eq!(
+            register.update(reserve),
+            Err(Rejected::Exceeded(Exceeded {
+                cap: Dimension::Calls,
+                limit: MOST_IN_FLIGHT,
+                spent: 0,
+                reserved: MOST_IN_FLIGHT,
+                requested: 1,
+                reason: Reason::Busy,
+            }))
+        );
+        // More for a call that is in flight is not one more call.
+        let more = Reserve {
+            request: Request {
+                asked: Tally {
+                    input: 1,
+                    ..Tally::default()
+                },
+                unpriced: false,
+            },
+            own: reserved,
+        };
+        assert!(register.update(more).is_ok());
+        assert!(register.update(charge()).is_ok());
+        let end = Settle {
+            release: charge().request.asked,
+            ..Settle::default()
+        };
+        assert!(register.update(end).is_ok());
+        assert!(register.update(reserve).is_ok());
+        assert_eq!(snapshot(&register).calls_in_flight, MOST_IN_FLIGHT);
+    }
+
+    #[test]
+    fn the_search_for_a_lane_finds_lane_0_free_again_where_all_others_are_held() {
+        const LANES: usize = 4096;
+        let register = new_register(Spent::default(), Limits::none(), Fixed::default());
+        // The search may outlive a test that fails.
+        let register: &'static Register = Box::leak(Box::new(register));
+        let first = register.claim();
+        for _ in 1..LANES {
+            std::mem::forget(register.detour());
+        }
+        let (ended, end) = mpsc::channel();
+        thread::spawn(move || {
+            let claim = register.detour();
+            ended.send(()).expect("the test waits");
+            drop(claim);
+        });
+        assert_eq!(
+            end.try_recv(),
+            Err(mpsc::TryRecvError::Empty),
+            "it has to wait"
+        );
+        drop(first);
+        let patience = Duration::from_secs(60);
+        assert_eq!(end.recv_timeout(patience), Ok(()));
+    }
+}

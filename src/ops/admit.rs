@@ -1,0 +1,145 @@
+//! Admission: what happens only if all of it fits. Record, charge, reserve.
+
+use crate::dimension::{Dimension, Tally};
+use crate::layout::{Change, State, Words, AMOUNTS, MOST_IN_FLIGHT, TERMS};
+use crate::money::MicroUsd;
+use crate::ops::request::Request;
+use crate::register::Operation;
+use crate::rejection::Rejected;
+use crate::usage::Spent;
+
+/// Counts a call as spent.
+#[derive(Clone, Copy)]
+pub(crate) struct Charge {
+    pub(crate) request: Request,
+    /// Whether the call's cost is unknown, also where one was assumed for it.
+    pub(crate) unpriced: bool,
+}
+
+impl Operation<AMOUNTS, TERMS> for Charge {
+    /// All that is spent.
+    type Done = Spent;
+    type Refusal = Rejected;
+
+    #[inline(always)]
+    fn is_plain(&self, now: &Words<'_>) -> bool {
+        self.request.fits_plainly(&State::of(now))
+    }
+
+    #[inline(always)]
+    fn refusal(&self, now: &Words<'_>) -> Option<Rejected> {
+        self.request.refusal(&Tally::default(), &State::of(now))
+    }
+
+    #[inline(always)]
+    fn change(&self, now: &Words<'_>) -> Change<Spent> {
+        let now = State::of(now);
+        // It fits, or else the words are of two states. So the sums may wrap.
+        let spent = now.spent().zip(self.request.asked, u64::wrapping_add);
+        if self.unpriced {
+            let unpriced = now.unpriced().saturating_add(1);
+            let done = Spent::of(spent, unpriced);
+            return now.to_unpriced(spent, now.reserved(), unpriced, done);
+        }
+        now.to(spent, now.reserved(), Spent::of(spent, now.unpriced()))
+    }
+}
+
+/// Reserves what is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Reserve {
+    pub(crate) request: Request,
+    /// What the call has reserved already.
+    pub(crate) own: Tally,
+}
+
+impl Operation<AMOUNTS, TERMS> for Reserve {
+    type Done = ();
+    type Refusal = Rejected;
+
+    #[inline(always)]
+    fn is_plain(&self, now: &Words<'_>) -> bool {
+        let now = State::of(now);
+        self.request.fits_plainly(&now) && now.reserved().calls < MOST_IN_FLIGHT
+    }
+
+    #[inline(always)]
+    fn refusal(&self, now: &Words<'_>) -> Option<Rejected> {
+        let now = State::of(now);
+        self.request.reservation_refusal(&self.own, &now)
+    }
+
+    #[inline(always)]
+    fn change(&self, now: &Words<'_>) -> Change<()> {
+        let now = State::of(now);
+        // As in `Charge`.
+        let reserved = now.reserved().zip(self.request.asked, u64::wrapping_add);
+        now.to(now.spent(), reserved, ())
+    }
+}
+
+/// Reserves a fixed part and as many output tokens as fit.
+#[derive(Clone, Copy)]
+pub(crate) struct ReserveUpTo {
+    pub(crate) fixed: Request,
+    pub(crate) least: u64,
+    pub(crate) most: u64,
+    /// Of output tokens.
+    pub(crate) per_million: MicroUsd,
+}
+
+impl ReserveUpTo {
+    /// With the most output tokens that fit beside the fixed part, or else with the least.
+    fn request(&self, now: &State<'_>) -> Request<u128> {
+        let fixed = self.fixed.wide();
+        let room = |dimension: Dimension| {
+            let taken = dimension.of(&now.spent())
+                + dimension.of(&now.reserved())
+                + dimension.of(&fixed.asked);
+            u128::from(now.limit(dimension)).saturating_sub(taken)
+        };
+        let mut output = u128::from(self.most.max(self.least))
+            .min(room(Dimension::OutputTokens))
+            .min(room(Dimension::TotalTokens));
+        let per_million = u128::from(self.per_million.as_nanos());
+        // ceil(n * price / 10^6) <= room, solved for n. The room is below 2^64, so the product fits.
+        let affordable = (room(Dimension::Cost) * 1_000_000).checked_div(per_million);
+        output = output.min(affordable.unwrap_or(u128::MAX));
+        output = output.max(self.least.into());
+        // At most 2^64 tokens at 2^64 nano-dollars a million: near 2^108.
+        let cost = (output * per_million).div_ceil(1_000_000);
+        Request {
+            asked: Tally {
+                output: fixed.asked.output + output,
+                cost: fixed.asked.cost + cost,
+                ..fixed.asked
+            },
+            ..fixed
+        }
+    }
+}
+
+impl Operation<AMOUNTS, TERMS> for ReserveUpTo {
+    /// What was reserved, the fixed part included.
+    type Done = Tally;
+    type Refusal = Rejected;
+
+    fn is_plain(&self, _: &Words<'_>) -> bool {
+        false
+    }
+
+    fn refusal(&self, now: &Words<'_>) -> Option<Rejected> {
+        let now = State::of(now);
+        let request = self.request(&now);
+        request.reservation_refusal(&Tally::default(), &now)
+    }
+
+    fn change(&self, now: &Words<'_>) -> Change<Tally> {
+        let now = State::of(now);
+        let asked = self.request(&now).asked;
+        // It fits, so it is at most `u64::MAX`. Otherwise the words are of two states.
+        let asked = asked.zip(Tally::default(), |amount, ()| amount as u64);
+        let reserved = now.reserved().zip(asked, u64::wrapping_add);
+        now.to(now.spent(), reserved, asked)
+    }
+}

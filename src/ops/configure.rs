@@ -1,0 +1,95 @@
+//! Configuring: other limits, a new period, closing.
+
+use std::convert::Infallible;
+
+use crate::dimension::Tally;
+use crate::layout::{Change, State, Words, AMOUNTS, TERMS};
+use crate::limits::Limits;
+use crate::register::Operation;
+use crate::usage::Spent;
+
+/// Sets other limits, whatever they were, or only if they still are certain ones.
+#[derive(Clone, Copy)]
+pub(crate) struct SetLimits {
+    pub(crate) limits: Limits,
+    /// Only over these limits. They are compared by value: a state may come to refer to the same
+    /// place with other terms in it.
+    pub(crate) over: Option<Limits>,
+}
+
+/// Says that other limits are in force.
+pub(crate) struct OtherLimits;
+
+impl Operation<AMOUNTS, TERMS> for SetLimits {
+    /// The old limits.
+    type Done = Limits;
+    type Refusal = OtherLimits;
+
+    fn is_plain(&self, _: &Words<'_>) -> bool {
+        false
+    }
+
+    fn refusal(&self, now: &Words<'_>) -> Option<OtherLimits> {
+        let now = State::of(now).limits();
+        self.over
+            .is_some_and(|over| over != now)
+            .then_some(OtherLimits)
+    }
+
+    fn change(&self, now: &Words<'_>) -> Change<Limits> {
+        let now = State::of(now);
+        now.to_limits(self.limits, now.limits())
+    }
+}
+
+/// Starts a new period: nothing is spent, and what is reserved stays reserved.
+#[derive(Clone, Copy)]
+pub(crate) struct Reset;
+
+impl Operation<AMOUNTS, TERMS> for Reset {
+    /// What was spent in the old one.
+    type Done = Spent;
+    type Refusal = Infallible;
+
+    fn is_plain(&self, _: &Words<'_>) -> bool {
+        true
+    }
+
+    fn refusal(&self, _: &Words<'_>) -> Option<Infallible> {
+        None
+    }
+
+    fn change(&self, now: &Words<'_>) -> Change<Spent> {
+        let now = State::of(now);
+        let (spent, old) = (Tally::default(), Spent::of(now.spent(), now.unpriced()));
+        if old.unpriced_calls > 0 {
+            now.to_unpriced(spent, now.reserved(), 0, old)
+        } else {
+            now.to(spent, now.reserved(), old)
+        }
+    }
+}
+
+/// Closes the pool.
+#[derive(Clone, Copy)]
+pub(crate) struct Close;
+
+/// Says that the pool was closed before.
+pub(crate) struct WasClosed;
+
+impl Operation<AMOUNTS, TERMS> for Close {
+    type Done = ();
+    type Refusal = WasClosed;
+
+    fn is_plain(&self, _: &Words<'_>) -> bool {
+        false
+    }
+
+    fn refusal(&self, now: &Words<'_>) -> Option<WasClosed> {
+        State::of(now).is_closed().then_some(WasClosed)
+    }
+
+    fn change(&self, now: &Words<'_>) -> Change<()> {
+        State::of(now).to_closed(())
+    }
+}

@@ -1,0 +1,6 @@
+//! The operations on a pool's register, by what they do.
+
+pub(crate) mod admit;
+pub(crate) mod configure;
+pub(crate) mod request;
+pub(crate) mod settle;

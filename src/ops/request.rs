@@ -1,0 +1,169 @@
+//! What a call asks to be admitted for: whether it fits, and if not, why.
+
+use crate::dimension::{Dimension, Tally};
+use crate::layout::{State, MOST_IN_FLIGHT};
+use crate::money::MicroUsd;
+use crate::rejection::{Exceeded, Reason, Rejected};
+use crate::usage::Usage;
+
+/// What a call asks to be admitted for, its amounts counted in `N`. Only what can be counted in
+/// `u64` can fit; what is more is counted in `u128`, for the answer.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Request<N = u64> {
+    pub(crate) asked: Tally<N>,
+    /// Its cost is not known, and no cost was assumed for it.
+    pub(crate) unpriced: bool,
+}
+
+impl Request {
+    /// One call of this usage, as far as its cost is known.
+    #[inline(always)]
+    pub(crate) fn call(usage: Usage) -> Self {
+        Self {
+            asked: Tally {
+                calls: 1,
+                ..usage.tally()
+            },
+            unpriced: usage.cost.is_none(),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn wide(self) -> Request<u128> {
+        Request {
+            asked: self.asked.wide(),
+            unpriced: self.unpriced,
+        }
+    }
+
+    /// Whether it is plain to see that nothing refuses it, in sums of `u64`s: with the top three bits
+    /// of all amounts clear, no sum of six of them overflows. `false` also if some limit is passed
+    /// already. (Such a limit refuses only requests for more of its dimension.)
+    #[inline(always)]
+    pub(crate) fn fits_plainly(&self, now: &State<'_>) -> bool {
+        let (spent, reserved) = (now.spent(), now.reserved());
+        let bits = spent.bits() | reserved.bits() | self.asked.bits();
+        if (bits | now.word_with_closed_bit()) >> 61 != 0 || self.is_unpriced(now) {
+            return false;
+        }
+        let sums = spent
+            .zip(self.asked, u64::wrapping_add)
+            .zip(reserved, u64::wrapping_add);
+        let mut all = Dimension::ALL.into_iter();
+        all.all(|dimension| dimension.wrapping_of(&sums) <= now.limit(dimension))
+    }
+}
+
+impl<N: Copy + Default + Into<u128>> Request<N> {
+    #[inline(always)]
+    fn is_unpriced(&self, now: &State<'_>) -> bool {
+        self.unpriced && now.is_limited(Dimension::Cost)
+    }
+
+    /// The first dimension whose limit refuses it, in the order of [`Dimension::ALL`].
+    pub(crate) fn first_refusing(&self, now: &State<'_>) -> Option<Dimension> {
+        let mut all = Dimension::ALL.into_iter();
+        all.find(|&dimension| {
+            let line = self.line(dimension, &Tally::default(), now);
+            line.reason().is_some()
+        })
+    }
+
+    /// Why it does not fit, if it does not. Of the limits that refuse it, the first with the worst
+    /// reason.
+    ///
+    /// `own` is what the call has reserved already.
+    // Inlined: a refusal that is returned through memory costs as much as the look itself.
+    #[inline(always)]
+    pub(crate) fn refusal(&self, own: &Tally, now: &State<'_>) -> Option<Rejected> {
+        if now.is_closed() {
+            return Some(Rejected::Closed);
+        }
+        if self.is_unpriced(now) {
+            return Some(Rejected::Unpriced {
+                limit: MicroUsd::from_nanos(now.limit(Dimension::Cost)),
+            });
+        }
+        let mut worst: Option<(Reason, Dimension)> = None;
+        for dimension in Dimension::ALL {
+            if let Some(reason) = self.line(dimension, own, now).reason() {
+                if worst.map_or(true, |(worst, _)| worst < reason) {
+                    worst = Some((reason, dimension));
+                }
+            }
+        }
+        let (reason, dimension) = worst?;
+        Some(self.line(dimension, own, now).rejected(dimension, reason))
+    }
+
+    /// The same of a reservation: there is also a limit to the calls in flight that can be counted.
+    #[inline(always)]
+    pub(crate) fn reservation_refusal(&self, own: &Tally, now: &State<'_>) -> Option<Rejected> {
+        let refusal = self.refusal(own, now);
+        let too_many = self.asked.calls.into() > 0 && now.reserved().calls == MOST_IN_FLIGHT;
+        if refusal.is_none() && too_many {
+            let line = Line {
+                limit: MOST_IN_FLIGHT,
+                ..self.line(Dimension::Calls, own, now)
+            };
+            return Some(line.rejected(Dimension::Calls, Reason::Busy));
+        }
+        refusal
+    }
+
+    #[inline(always)]
+    fn line(&self, dimension: Dimension, own: &Tally, now: &State<'_>) -> Line {
+        Line {
+            limit: now.limit(dimension),
+            spent: dimension.saturating_of(&now.spent()),
+            reserved: dimension.saturating_of(&now.reserved()),
+            own: dimension.saturating_of(own),
+            asked: dimension.of(&self.asked),
+        }
+    }
+}
+
+/// The numbers of one dimension. `spent`, `reserved` and `own` saturate: a sum above `u64::MAX` leaves no
+/// room, and neither does `u64::MAX`. `asked` is exact: otherwise a request that is too large would
+/// seem to fit where there is no limit.
+struct Line {
+    limit: u64,
+    spent: u64,
+    /// By all calls, this one too.
+    reserved: u64,
+    own: u64,
+    asked: u128,
+}
+
+impl Line {
+    /// Why the limit leaves too little room, if it does. A request for zero of a dimension is never
+    /// refused by its limit.
+    #[inline(always)]
+    fn reason(&self) -> Option<Reason> {
+        let unspent = self.limit.saturating_sub(self.spent);
+        if self.asked <= unspent.saturating_sub(self.reserved).into() {
+            return None;
+        }
+        let requested = self.asked + u128::from(self.own);
+        Some(if requested > self.limit.into() {
+            Reason::NeverFits
+        } else if requested > unspent.into() {
+            Reason::Exhausted
+        } else {
+            Reason::Busy
+        })
+    }
+
+    #[inline(always)]
+    fn rejected(&self, dimension: Dimension, reason: Reason) -> Rejected {
+        let requested = self.asked + u128::from(self.own);
+        Rejected::Exceeded(Exceeded {
+            cap: dimension,
+            limit: self.limit,
+            spent: self.spent,
+            reserved: self.reserved.saturating_sub(self.own),
+            requested: u64::try_from(requested).unwrap_or(u64::MAX),
+            reason,
+        })
+    }
+}

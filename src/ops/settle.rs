@@ -1,0 +1,92 @@
+//! Settling: what has happened already, so that nothing can refuse it.
+
+use std::convert::Infallible;
+
+use crate::dimension::{Dimension, Tally};
+use crate::layout::{Change, State, Words, AMOUNTS, TERMS};
+use crate::receipt::{Excess, Receipt};
+use crate::register::Operation;
+use crate::usage::Spent;
+
+/// Counts usage as spent, and takes off what was reserved for it, in one step.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Settle {
+    /// Taken off what is reserved. Its calls are those that end.
+    pub(crate) release: Tally,
+    /// Added to what is spent.
+    pub(crate) spend: Tally,
+    /// Whether the cost of a call that is counted is unknown.
+    pub(crate) unpriced: bool,
+}
+
+/// The pool after a [`Settle`].
+#[derive(Clone, Copy)]
+pub(crate) struct Settled {
+    spent: Spent,
+    /// In the order of [`Dimension::ALL`]. What is beyond them is worked out afterwards.
+    limits: [u64; Dimension::ALL.len()],
+    saturated: bool,
+}
+
+impl Operation<AMOUNTS, TERMS> for Settle {
+    type Done = Settled;
+    type Refusal = Infallible;
+
+    #[inline(always)]
+    fn is_plain(&self, _: &Words<'_>) -> bool {
+        true
+    }
+
+    fn refusal(&self, _: &Words<'_>) -> Option<Infallible> {
+        None
+    }
+
+    #[inline(always)]
+    fn change(&self, now: &Words<'_>) -> Change<Settled> {
+        let now = State::of(now);
+        let mut saturated = false;
+        let spent = now.spent().zip(self.spend, |spent, more| {
+            let (sum, overflows) = spent.overflowing_add(more);
+            saturated |= overflows;
+            if overflows {
+                u64::MAX
+            } else {
+                sum
+            }
+        });
+        // Both counts of tokens fit, their sum does not: total tokens have no room from here on.
+        saturated |= spent.input.checked_add(spent.output).is_none();
+        // What is released is reserved, in every state that existed. Where the words are of two,
+        // the CAS fails.
+        let reserved = now.reserved().zip(self.release, u64::saturating_sub);
+        let unpriced = now.unpriced().saturating_add(self.unpriced.into());
+        let settled = Settled {
+            spent: Spent::of(spent, unpriced),
+            limits: Dimension::ALL.map(|dimension| now.limit(dimension)),
+            saturated,
+        };
+        if self.unpriced {
+            now.to_unpriced(spent, reserved, unpriced, settled)
+        } else {
+            now.to(spent, reserved, settled)
+        }
+    }
+}
+
+impl Settled {
+    /// `overrun` and `told_more` are what the caller knows.
+    #[inline]
+    pub(crate) fn receipt(&self, overrun: Excess, told_more: Excess) -> Receipt {
+        let spent = self.spent.tally();
+        Receipt {
+            spent: self.spent,
+            overrun,
+            told_more,
+            over_cap: Excess::from_fn(|dimension| {
+                let limit = self.limits[dimension as usize];
+                dimension.saturating_of(&spent).saturating_sub(limit)
+            }),
+            saturated: self.saturated,
+        }
+    }
+}
