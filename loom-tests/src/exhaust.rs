@@ -79,14 +79,8 @@ impl Scenario {
     /// the main thread, and returns the number of executions.
     fn explore(self: &Arc<Self>, order: &[usize], preemptions: usize) -> u64 {
         let seen = Arc::new(Mutex::new(Explored::default()));
-        let mut loom = loom::model::Builder::new();
-        loom.preemption_bound = Some(preemptions);
-        loom.max_branches = 100_000;
-        // What would end an exploration early, and call it a success.
-        loom.max_permutations = None;
-        loom.max_duration = None;
         let (scenario, order, seen_by_model) = (self.clone(), order.to_vec(), seen.clone());
-        loom.check(move || {
+        loom(Some(preemptions)).check(move || {
             let outcome = scenario.execute(&order);
             let mut seen = seen_by_model.lock().unwrap();
             seen.executions += 1;
@@ -108,6 +102,17 @@ impl Scenario {
 struct Explored {
     executions: u64,
     explained: Vec<Outcome>,
+}
+
+/// What explores all executions with so many preemptions; `None` is any number.
+pub fn loom(preemptions: Option<usize>) -> loom::model::Builder {
+    let mut loom = loom::model::Builder::new();
+    loom.preemption_bound = preemptions;
+    loom.max_branches = 100_000;
+    // What would end an exploration early, and call it a success.
+    loom.max_permutations = None;
+    loom.max_duration = None;
+    loom
 }
 
 /// All orders of that many roles, the first ascending.

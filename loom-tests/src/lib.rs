@@ -1,8 +1,8 @@
 //! The library's own files, compiled against a model checker: loom, or shuttle.
 //!
-//! `sync` and `this_thread` are modules of this package in place of the library's of
-//! the same name and shape: nothing in the library's `src/` knows of a checker, so no flag
-//! can be forgotten. Everything else is included from there as it is.
+//! `sync` is a module of this package in place of the library's of the same name and shape:
+//! nothing in the library's `src/` knows of a checker, so no flag can be forgotten.
+//! Everything else is included from there as it is.
 //!
 //! A scenario (see [`scenario`]) is a pool, a program for each of some threads, and
 //! the answers that sequential orders of these programs allow (see `src/explain.rs`). There
@@ -18,8 +18,8 @@ extern crate self as token_budget_pool;
 
 include!("library.rs");
 
+#[allow(dead_code)] // `tests/register` uses the rest of it.
 mod sync;
-mod this_thread;
 
 #[path = "../../tests/support/oracle.rs"]
 // In the crate that defines them, `non_exhaustive` enums are exhausted.

@@ -1,12 +1,12 @@
 //! Which model checker this is: loom, or shuttle where the feature `shuttle` says so.
 //!
-//! The shims and the scenarios are made of what is imported from here. What runs them
+//! The shim and the scenarios are made of what is imported from here. What runs them
 //! is `exhaust.rs` with loom, `sample.rs` with shuttle.
 
 #[cfg(not(feature = "shuttle"))]
-pub use loom::{lazy_static, sync::atomic, thread, thread_local};
+pub use loom::{sync::atomic, thread};
 #[cfg(feature = "shuttle")]
-pub use shuttle::{lazy_static, sync::atomic, thread, thread_local};
+pub use shuttle::{sync::atomic, thread};
 
 /// A clock. What ended before something else began has happened before that.
 #[cfg(feature = "shuttle")]

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use crate::explain::{Outcome, Seen};
+use crate::layout::{AMOUNTS, TERMS};
 use crate::model::atomic::{AtomicBool, Ordering};
 use crate::model::{self, thread};
 use crate::oracle;
-use crate::state::{AMOUNTS, TERMS};
-use crate::{sync, this_thread};
+use crate::sync::{self, Setting};
 use crate::{BudgetPool, Limits, MicroUsd, OwnedReservation, Rejected, Usage};
 
 pub use crate::sync::Event;
-pub use crate::this_thread::Whose;
 
 /// A step of a thread's program.
 ///
@@ -83,15 +82,13 @@ pub fn usage(input: u64, output: u64, nanos: u64) -> Usage {
 /// A thread of a scenario.
 #[derive(Debug, Clone)]
 pub struct Role {
-    whose: Whose,
     pub(crate) before: Vec<Op>,
     pub(crate) program: Vec<Op>,
 }
 
 impl Role {
-    pub fn new(whose: Whose, program: impl Into<Vec<Op>>) -> Self {
+    pub fn new(program: impl Into<Vec<Op>>) -> Self {
         Self {
-            whose,
             before: vec![],
             program: program.into(),
         }
@@ -112,8 +109,9 @@ pub struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) limits: Limits,
     room: usize,
-    version: Option<u64>,
-    numbers: usize,
+    patience: u32,
+    looks: u32,
+    stuck: bool,
     pub(crate) roles: Vec<Role>,
     events: Vec<Event>,
     pub(crate) preemptions: usize,
@@ -126,8 +124,9 @@ impl Scenario {
             name,
             limits,
             room: 0,
-            version: None,
-            numbers: 0,
+            patience: 0,
+            looks: 16,
+            stuck: false,
             roles: vec![],
             events: vec![],
             preemptions: 2,
@@ -139,17 +138,22 @@ impl Scenario {
         Self { room, ..self }
     }
 
-    /// The pool has been updated so often.
-    pub fn version(self, version: u64) -> Self {
-        Self {
-            version: Some(version),
-            ..self
-        }
+    /// For how long a thread waits that finds a lane held (see `src/sync.rs`), if at all.
+    pub fn patience(self, patience: u32) -> Self {
+        Self { patience, ..self }
     }
 
-    /// There are so many numbers to take.
-    pub fn numbers(self, numbers: usize) -> Self {
-        Self { numbers, ..self }
+    /// How often a reader looks before it claims a lane.
+    pub fn looks(self, looks: u32) -> Self {
+        Self { looks, ..self }
+    }
+
+    /// A thread that is not one of the scenario's holds lane 0 for ever.
+    pub fn stuck(self) -> Self {
+        Self {
+            stuck: true,
+            ..self
+        }
     }
 
     pub fn role(mut self, role: Role) -> Self {
@@ -157,9 +161,9 @@ impl Scenario {
         self
     }
 
-    /// A thread that has this number from the start.
-    pub fn thread(self, whose: Whose, program: impl Into<Vec<Op>>) -> Self {
-        self.role(Role::new(whose, program))
+    /// A thread that runs this program.
+    pub fn thread(self, program: impl Into<Vec<Op>>) -> Self {
+        self.role(Role::new(program))
     }
 
     /// These happen in some of the executions, or else the scenario is not about what
@@ -178,21 +182,17 @@ impl Scenario {
 
     /// Runs everything once, and returns what was seen.
     pub(crate) fn execute(self: &Arc<Self>, order: &[usize]) -> Outcome {
-        this_thread::begin(self.numbers);
-        let pairs = self.roles.iter().map(|role| match role.whose {
-            Whose::Number(number) => (number - 1) % 16 + 1,
-            _ => self.numbers,
+        sync::begin(Setting {
+            amounts: AMOUNTS,
+            terms: TERMS,
+            patience: self.patience,
+            looks: self.looks,
         });
-        sync::begin(pairs.max().unwrap_or(0), AMOUNTS + TERMS + 1);
         let builder = BudgetPool::builder().limits(self.limits);
         let pool = Arc::new(builder.threads(self.room).build());
-        sync::learn_head(|| {
-            pool.totals();
-        });
-        if let Some(version) = self.version {
-            // Nothing is spent: it changes nothing but the version.
-            this_thread::start(Whose::None, 0);
-            sync::stretch_next_update_to(version);
+        if self.stuck {
+            // Nothing is spent, so it changes nothing.
+            sync::lose_next_release();
             pool.reset();
         }
         let flag = Arc::new(AtomicBool::new(false));
@@ -204,18 +204,19 @@ impl Scenario {
                 holds: vec![],
                 seen: vec![],
             };
-            this_thread::start(self.roles[role].whose, 0);
             thread.run(&self.roles[role].before);
-            threads.push(Some((thread, this_thread::stop())));
+            // The next role is another thread, which does not know what this one has noted.
+            let hint = sync::hint();
+            sync::set_hint(0);
+            threads.push(Some((thread, hint)));
         }
+        sync::start();
         let mut run = |role: usize| {
             let scenario = self.clone();
-            let (mut thread, kept) = threads[role].take().unwrap();
+            let (mut thread, hint) = threads[role].take().unwrap();
             move || {
-                let Role { whose, program, .. } = &scenario.roles[role];
-                this_thread::start(*whose, kept);
-                thread.run(program);
-                this_thread::end();
+                sync::set_hint(hint);
+                thread.run(&scenario.roles[role].program);
                 thread
             }
         };
@@ -229,7 +230,6 @@ impl Scenario {
             ended[role] = Some(thread.join().unwrap());
         }
         sync::end();
-        assert!(this_thread::all_given_back(), "a number is lost");
         let last = pool.snapshot().into();
         // Reservations that the programs leave are dropped from here on, like the pool.
         let threads = ended.into_iter().flatten().map(|thread| thread.seen);
@@ -251,14 +251,22 @@ struct Thread {
 impl Thread {
     fn run(&mut self, program: &[Op]) {
         for op in program {
+            let claims_tried = sync::claims_tried();
             let began = model::now();
             let answer = self.apply(op);
             let ended = model::now();
+            let claimed = sync::claims_tried() != claims_tried;
             if let Answer::Pool(
                 oracle::Answer::BudgetExceeded { .. } | oracle::Answer::Refused(_),
             ) = answer
             {
                 sync::count(Event::Refused);
+                if !claimed && !matches!(op, Op::Check(_)) {
+                    sync::count(Event::LookedFirst);
+                }
+            }
+            if claimed && matches!(op, Op::Check(_) | Op::Snapshot | Op::Totals | Op::Limits) {
+                sync::count(Event::ReaderClaimed);
             }
             self.seen.push(Seen {
                 answer,

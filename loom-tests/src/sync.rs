@@ -15,76 +15,161 @@
 //! fences are used it adds synchronisation that the code does not have. So it can miss
 //! what the plain shim finds, and the other way round: both are run.
 //!
+//! # Waiting
+//!
+//! In a model a thread that waits only repeats itself. So how long it waits is part of the
+//! scenario, and it is not long: see [`Setting`].
+//!
 //! # What is counted
 //!
 //! A green scenario proves nothing if what it is about never happened in it. So the
-//! atomics count some [`Event`]s, and scenarios say which ones they must have met.
-//!
-//! # Inert atomics
-//!
-//! A page has 16 pairs, and loom walks all atomics in each acquire fence. Those that no
-//! thread of a scenario can have a use for are inert: no atomic at all, and a panic for
-//! whoever touches one. See [`begin`].
+//! atomics count some [`Event`]s, and scenarios say which ones they must have met. For that
+//! an atomic knows which word of a lane it is, by the order in which `Lane::new` makes them.
 
 use std::cell::RefCell;
 
 use token_budget_pool::model::atomic as real;
 use token_budget_pool::model::thread::{self, ThreadId};
 
-pub(crate) use token_budget_pool::model::atomic::{fence, Ordering};
+pub(crate) use token_budget_pool::model::atomic::Ordering;
 pub(crate) use token_budget_pool::model::thread::yield_now;
 
-/// Nothing: a lost exchange ends by itself, and a yield here would hide orders.
+/// Nothing: a lost CAS ends by itself, and a yield here would hide orders.
 pub(crate) fn spin_loop() {}
 
-/// What a scenario can require to have happened in some of its executions.
+/// What a scenario can require to have happened in some of its executions. Only what its
+/// roles do is counted, not what comes before they start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// An operation was refused.
     Refused,
-    /// An update lost its exchange of the head.
+    /// One was refused without a claim.
+    LookedFirst,
+    /// The CAS of the head failed.
     Lost,
-    /// A thread found the shared pair claimed by another.
-    SharedTaken,
-    /// A slot was written again while a suspended reader was reading it.
+    /// A claim was found held.
+    Held,
+    /// A thread tried to claim the further lane that the head named.
+    Followed,
+    /// An update brought the head to a further lane.
+    Detour,
+    /// A lane was appended.
+    Appended,
+    /// A thread made a lane and found another's appended.
+    AppendLost,
+    /// Two threads committed from lane 0, one after the other.
+    HandedOver,
+    /// The same in a further lane.
+    DetourHandedOver,
+    /// A slot was written again while a suspended thread was reading it.
     OverwrittenWhileRead,
-    /// A thread took a number that another had given back.
-    NumberReused,
-    /// A thread made a page and found another's installed.
-    PageLost,
+    /// The same of a line of terms.
+    TermsReused,
+    /// A thread read a reference to a lane that it did not know yet.
+    NullReference,
+    /// A validation found that the head had moved.
+    Moved,
+    /// The same by an operation that was about to store new terms.
+    TermsMoved,
+    /// Terms that stay the same were stored at home.
+    CopiedHome,
+    /// The same, and then the CAS of the head failed.
+    CopyLost,
+    /// A reader claimed a lane.
+    ReaderClaimed,
+    /// An operation unwound while it held a lane.
+    Unwound,
 }
 
 impl Event {
-    pub const ALL: [Event; 6] = [
+    pub const ALL: [Event; 19] = [
         Event::Refused,
+        Event::LookedFirst,
         Event::Lost,
-        Event::SharedTaken,
+        Event::Held,
+        Event::Followed,
+        Event::Detour,
+        Event::Appended,
+        Event::AppendLost,
+        Event::HandedOver,
+        Event::DetourHandedOver,
         Event::OverwrittenWhileRead,
-        Event::NumberReused,
-        Event::PageLost,
+        Event::TermsReused,
+        Event::NullReference,
+        Event::Moved,
+        Event::TermsMoved,
+        Event::CopiedHome,
+        Event::CopyLost,
+        Event::ReaderClaimed,
+        Event::Unwound,
     ];
 }
 
-/// What goes on in one execution. All threads of a model run on one thread of the
+pub(crate) type Counts = [u64; Event::ALL.len()];
+
+/// What an execution is about.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Setting {
+    /// Of the register that is made next.
+    pub(crate) amounts: usize,
+    pub(crate) terms: usize,
+    /// 0: a thread that finds lane 0 held tries the lane that the head names, if that is another
+    /// one, and then takes a detour. 1: it tries once more.
+    pub(crate) patience: u32,
+    /// How often a reader looks before it claims a lane.
+    pub(crate) looks: u32,
+}
+
+/// What the thread's operation does with the terms, so far as the test knows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Doing {
+    #[default]
+    Unknown,
+    KeepsTerms,
+    SetsTerms,
+}
+
+/// What is watched of an execution. All threads of a model run on one thread of the
 /// system, so a `std` thread-local is what they share unseen by the model.
 #[derive(Default)]
 struct Watch {
-    counts: [u64; Event::ALL.len()],
-    /// Pairs that the scenario uses, of each page.
-    pairs: usize,
-    words_a_pair: usize,
+    counts: Counts,
+    counting: bool,
+    setting: Setting,
     words_made: usize,
-    pointers_made: usize,
-    /// The address of the head, once it is known.
-    head: Option<usize>,
-    learning: bool,
-    /// What the next exchange of the head makes of its version, if not the next.
-    version: Option<u64>,
-    /// Words read since their reader last looked at the head, and whether they
-    /// were written since.
-    reading: Vec<(ThreadId, usize, bool)>,
-    /// Bits of the numbers that were given back, and by whom.
-    given: Vec<(u64, ThreadId)>,
+    threads: Vec<(ThreadId, Thread)>,
+    /// Of each lane, who committed from it last.
+    committed: Vec<(u64, ThreadId)>,
+    /// How many threads unwind on purpose.
+    unwinding: usize,
+    lose_next_release: bool,
+}
+
+/// What is watched of a thread of the model.
+#[derive(Default)]
+struct Thread {
+    hint: usize,
+    doing: Doing,
+    claims_tried: u64,
+    found_held: u64,
+    /// The last head that it loaded with Acquire, or got with a claim, or set.
+    head: u64,
+    /// Whether the last thing that it loaded was a null pointer.
+    null: bool,
+    /// Whether it has stored at home terms that stay the same.
+    copied: bool,
+    /// Words read since it last looked at the head, and whether another thread wrote them
+    /// since.
+    reading: Vec<(usize, Kind, bool)>,
+}
+
+/// Which word of a lane an atomic is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Claim,
+    Slot,
+    Head,
+    Terms,
 }
 
 thread_local! {
@@ -95,43 +180,32 @@ fn watch<R>(look: impl FnOnce(&mut Watch) -> R) -> R {
     WATCH.with_borrow_mut(look)
 }
 
-fn me() -> ThreadId {
-    thread::current().id()
-}
-
-/// Starts an execution in which only the first `pairs` pairs of a page are used, of a
-/// register whose slots have so many words.
-pub(crate) fn begin(pairs: usize, words_a_slot: usize) {
+/// Starts an execution.
+pub(crate) fn begin(setting: Setting) {
     watch(|watch| {
         *watch = Watch {
             counts: watch.counts,
-            pairs,
-            words_a_pair: 2 * words_a_slot,
+            setting,
             ..Watch::default()
         }
     });
 }
 
-/// Ends an execution: what takes a number from now on is not the scenario.
+/// Starts the roles: from now on events count.
+pub(crate) fn start() {
+    watch(|watch| {
+        watch.counting = true;
+        watch.committed.clear();
+    });
+}
+
+/// Ends what `start` started.
 pub(crate) fn end() {
-    watch(|watch| watch.given.clear());
-}
-
-/// Takes the first atomic that `load` loads for the head.
-pub(crate) fn learn_head(load: impl FnOnce()) {
-    watch(|watch| watch.learning = true);
-    load();
-    assert!(watch(|watch| watch.head.is_some()), "no load of the head");
-}
-
-/// Makes the next update the one that ends with this version: a pool that was updated
-/// as often as that, without a thousand updates in each execution.
-pub(crate) fn stretch_next_update_to(version: u64) {
-    watch(|watch| watch.version = Some(version));
+    watch(|watch| watch.counting = false);
 }
 
 /// What was counted since the last call.
-pub(crate) fn take_counts() -> [u64; Event::ALL.len()] {
+pub(crate) fn take_counts() -> Counts {
     watch(|watch| std::mem::take(&mut watch.counts))
 }
 
@@ -139,127 +213,254 @@ pub(crate) fn count(event: Event) {
     watch(|watch| watch.count(event));
 }
 
-impl Watch {
-    // The layout of `register.rs`. Were it another one, an inert atomic would be
-    // touched, and say so.
-    const PAIRS_A_PAGE: usize = 16;
-    const POINTERS_BEFORE_TABLES: usize = 5;
-    const POINTERS_A_TABLE: usize = 508;
+/// Says what the calling thread does next.
+pub(crate) fn doing(doing: Doing) {
+    watch(|watch| watch.me().doing = doing);
+}
 
-    /// Whether the atomic word that is made now is one that the scenario can use.
-    fn makes_used_word(&mut self) -> bool {
-        let index = self.words_made;
-        self.words_made += 1;
-        index
-            .checked_sub(self.words_a_pair + 1)
-            .map_or(true, |index| {
-                index / self.words_a_pair % Self::PAIRS_A_PAGE < self.pairs
-            })
+/// How often the calling thread has written to a claim to get it.
+pub(crate) fn claims_tried() -> u64 {
+    watch(|watch| watch.me().claims_tried)
+}
+
+/// How often the calling thread has found a claim held.
+pub(crate) fn found_held() -> u64 {
+    watch(|watch| watch.me().found_held)
+}
+
+/// Does not carry out the next release of a claim: its holder is suspended there for ever.
+pub(crate) fn lose_next_release() {
+    watch(|watch| watch.lose_next_release = true);
+}
+
+/// Calls what may unwind on purpose, and catches it. Does not call the panic hook.
+pub(crate) fn catch<R>(may_unwind: impl FnOnce() -> R) -> Option<R> {
+    watch(|watch| watch.unwinding += 1);
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(may_unwind));
+    watch(|watch| watch.unwinding -= 1);
+    match result {
+        Ok(returned) => Some(returned),
+        Err(payload) if payload.is::<OnPurpose>() => {
+            count(Event::Unwound);
+            None
+        }
+        Err(payload) => std::panic::resume_unwind(payload),
     }
+}
 
-    /// The same of pointers: of a table of far pages only the first is used.
-    fn makes_used_pointer(&mut self) -> bool {
-        let index = self.pointers_made;
-        self.pointers_made += 1;
-        index
-            .checked_sub(Self::POINTERS_BEFORE_TABLES)
-            .map_or(true, |index| index % Self::POINTERS_A_TABLE == 0)
+struct OnPurpose;
+
+pub(crate) fn unwind_on_purpose() -> ! {
+    std::panic::resume_unwind(Box::new(OnPurpose))
+}
+
+/// Of the calling thread of the model.
+pub(crate) fn hint() -> usize {
+    watch(|watch| watch.me().hint)
+}
+
+pub(crate) fn set_hint(hint: usize) {
+    // As in the register.
+    const HINTS: usize = 3;
+    const DETOUR: usize = 2;
+    watch(|watch| {
+        if hint & HINTS == DETOUR {
+            watch.count(Event::Followed);
+        }
+        watch.me().hint = hint;
+    });
+}
+
+pub(crate) fn patience() -> u32 {
+    watch(|watch| watch.setting.patience)
+}
+
+pub(crate) fn looks() -> u32 {
+    watch(|watch| watch.setting.looks)
+}
+
+pub(crate) fn fence(ordering: Ordering) {
+    // It is there for this thread alone, so it may be noted beforehand.
+    watch(|watch| {
+        if ordering == Ordering::Acquire && watch.me().null {
+            watch.count(Event::NullReference);
+        }
+        watch.me().null = false;
+    });
+    real::fence(ordering);
+}
+
+impl Watch {
+    fn me(&mut self) -> &mut Thread {
+        let me = thread::current().id();
+        let index = self.threads.iter().position(|&(id, _)| id == me);
+        let index = index.unwrap_or_else(|| {
+            self.threads.push((me, Thread::default()));
+            self.threads.len() - 1
+        });
+        &mut self.threads[index].1
     }
 
     fn count(&mut self, event: Event) {
-        self.counts[event as usize] += 1;
+        self.counts[event as usize] += u64::from(self.counting);
     }
 
-    fn loaded(&mut self, address: usize, me: ThreadId) {
-        if self.learning {
-            self.learning = false;
-            self.head = Some(address);
+    /// Which word of a lane the atomic is that is made now: the fields of `Lane` are made in
+    /// their order. Were it another one, an operation would meet a kind that it is not for.
+    fn next_kind(&mut self) -> Kind {
+        let slot = self.setting.amounts + 1;
+        let lane = 2 + 2 * slot + 2 * self.setting.terms;
+        let index = self.words_made % lane;
+        self.words_made += 1;
+        if index == 0 {
+            Kind::Claim
+        } else if index == 1 + slot {
+            Kind::Head
+        } else if index < 2 + 2 * slot {
+            Kind::Slot
+        } else {
+            Kind::Terms
         }
-        if self.head != Some(address) {
-            self.reading.push((me, address, false));
-            return;
-        }
-        self.looked_at_head(me);
     }
 
-    fn stored(&mut self, address: usize, me: ThreadId) {
-        for (reader, word, written) in &mut self.reading {
-            *written |= *word == address && *reader != me;
-        }
-    }
-
-    fn exchanged(&mut self, address: usize, me: ThreadId, won: bool) {
-        if self.head == Some(address) {
-            self.looked_at_head(me);
-            if !won {
-                self.count(Event::Lost);
+    fn loaded(&mut self, atomic: &AtomicU64, value: u64, ordering: Ordering) {
+        self.me().null = false;
+        match atomic.kind {
+            Kind::Claim if value == 0 => self.found_held(),
+            Kind::Claim => {}
+            Kind::Slot | Kind::Terms => {
+                let read = (atomic.address(), atomic.kind, false);
+                self.me().reading.push(read);
+            }
+            Kind::Head => {
+                self.looked_at_head();
+                if ordering == Ordering::Acquire {
+                    self.me().head = value;
+                } else if self.me().head != value {
+                    self.count(Event::Moved);
+                    if self.me().doing == Doing::SetsTerms {
+                        self.count(Event::TermsMoved);
+                    }
+                }
             }
         }
     }
 
-    /// A reader's reading ends with its next look at the head.
-    fn looked_at_head(&mut self, me: ThreadId) {
-        let mut overwritten = false;
-        self.reading.retain(|&(reader, _, written)| {
-            overwritten |= reader == me && written;
-            reader != me
-        });
-        if overwritten {
+    fn stored(&mut self, atomic: &AtomicU64) {
+        self.me().null = false;
+        if atomic.kind == Kind::Terms && self.me().doing == Doing::KeepsTerms {
+            self.me().copied = true;
+            self.count(Event::CopiedHome);
+        }
+        let me = thread::current().id();
+        for (id, thread) in &mut self.threads {
+            for (word, _, written) in &mut thread.reading {
+                *written |= *word == atomic.address() && *id != me;
+            }
+        }
+    }
+
+    fn tried_to_claim(&mut self, was: u64) {
+        if was == 0 {
+            self.found_held();
+        }
+        let me = self.me();
+        me.null = false;
+        me.claims_tried += 1;
+        if was != 0 {
+            me.head = was;
+        }
+    }
+
+    fn found_held(&mut self) {
+        self.me().found_held += 1;
+        self.count(Event::Held);
+    }
+
+    fn exchanged_head(&mut self, current: u64, new: u64, won: bool) {
+        self.looked_at_head();
+        let copied = std::mem::take(&mut self.me().copied);
+        if !won {
+            self.count(Event::Lost);
+            if copied {
+                self.count(Event::CopyLost);
+            }
+            return;
+        }
+        self.me().head = new;
+        let (lane, old_lane) = (lane_of(new), lane_of(current));
+        if lane != 0 && lane != old_lane {
+            self.count(Event::Detour);
+        }
+        let me = thread::current().id();
+        match self.committed.iter_mut().find(|(of, _)| *of == lane) {
+            None => self.committed.push((lane, me)),
+            Some((_, last)) => {
+                let handed_over = std::mem::replace(last, me) != me;
+                if handed_over && lane == 0 {
+                    self.count(Event::HandedOver);
+                } else if handed_over {
+                    self.count(Event::DetourHandedOver);
+                }
+            }
+        }
+    }
+
+    /// A thread's reading ends with its next look at the head.
+    fn looked_at_head(&mut self) {
+        let me = self.me();
+        me.null = false;
+        let mut overwritten = std::mem::take(&mut me.reading);
+        overwritten.retain(|&(_, _, written)| written);
+        if overwritten.iter().any(|&(_, kind, _)| kind == Kind::Slot) {
             self.count(Event::OverwrittenWhileRead);
+        }
+        if overwritten.iter().any(|&(_, kind, _)| kind == Kind::Terms) {
+            self.count(Event::TermsReused);
         }
     }
 }
 
+/// As in the register's `Head`.
+fn lane_of(head: u64) -> u64 {
+    head >> 1 & ((1 << 12) - 1)
+}
+
+/// An atomic with its ghost. Boxed, since a lane of them passes through the stack of a model
+/// thread, which is small.
+struct Watched<A>(Box<(A, Ghost)>);
+
 /// The second atomic of the ghost shim; nothing in the plain one.
 struct Ghost(#[cfg(feature = "ghost")] real::AtomicUsize);
 
-impl Ghost {
-    fn new() -> Self {
-        Self(
-            #[cfg(feature = "ghost")]
-            real::AtomicUsize::new(0),
-        )
-    }
-
-    fn touch(&self) {
-        #[cfg(feature = "ghost")]
-        self.0.fetch_add(0, Ordering::Relaxed);
-    }
-}
-
-/// An atomic with its ghost, or an inert one. Boxed, since a page of them passes through
-/// the stack of a model thread, which is small.
-struct Watched<A>(Option<Box<(A, Ghost)>>);
-
 impl<A> Watched<A> {
     fn new(atomic: A) -> Self {
-        Self(Some(Box::new((atomic, Ghost::new()))))
+        let ghost = Ghost(
+            #[cfg(feature = "ghost")]
+            real::AtomicUsize::new(0),
+        );
+        Self(Box::new((atomic, ghost)))
     }
 
     /// For an operation.
     fn touch(&self) -> &A {
-        let (atomic, ghost) = self
-            .0
-            .as_deref()
-            .expect("an atomic that the scenario has no use for");
-        ghost.touch();
-        atomic
+        #[cfg(feature = "ghost")]
+        self.0 .1 .0.fetch_add(0, Ordering::Relaxed);
+        &self.0 .0
     }
 }
 
-pub(crate) struct AtomicU64(Watched<real::AtomicU64>);
+pub(crate) struct AtomicU64 {
+    atomic: Watched<real::AtomicU64>,
+    kind: Kind,
+}
 
 impl AtomicU64 {
     pub(crate) fn new(value: u64) -> Self {
-        Self(if watch(Watch::makes_used_word) {
-            Watched::new(real::AtomicU64::new(value))
-        } else {
-            Watched(None)
-        })
-    }
-
-    pub(crate) fn inert() -> Self {
-        Self(Watched(None))
+        Self {
+            atomic: Watched::new(real::AtomicU64::new(value)),
+            kind: watch(Watch::next_kind),
+        }
     }
 
     fn address(&self) -> usize {
@@ -267,14 +468,18 @@ impl AtomicU64 {
     }
 
     pub(crate) fn load(&self, ordering: Ordering) -> u64 {
-        let value = self.0.touch().load(ordering);
-        watch(|watch| watch.loaded(self.address(), me()));
+        let value = self.atomic.touch().load(ordering);
+        watch(|watch| watch.loaded(self, value, ordering));
         value
     }
 
     pub(crate) fn store(&self, value: u64, ordering: Ordering) {
-        self.0.touch().store(value, ordering);
-        watch(|watch| watch.stored(self.address(), me()));
+        assert_ne!(self.kind, Kind::Head, "a head is only exchanged");
+        if self.kind == Kind::Claim && watch(|watch| std::mem::take(&mut watch.lose_next_release)) {
+            return;
+        }
+        self.atomic.touch().store(value, ordering);
+        watch(|watch| watch.stored(self));
     }
 
     /// Only the head is exchanged so.
@@ -285,82 +490,36 @@ impl AtomicU64 {
         success: Ordering,
         failure: Ordering,
     ) -> Result<u64, u64> {
-        let new = match watch(|watch| watch.version.take()) {
-            Some(version) => version << 14 | new & ((1 << 14) - 1),
-            None => new,
+        assert_eq!(self.kind, Kind::Head);
+        let exchanged = self
+            .atomic
+            .touch()
+            .compare_exchange(current, new, success, failure);
+        watch(|watch| watch.exchanged_head(current, new, exchanged.is_ok()));
+        exchanged
+    }
+
+    /// Only a claim is swapped, by a thread that wants it.
+    ///
+    /// By a load and a compare-and-swap. A swap that finds the claim held stores 0 over 0, and
+    /// loom does not conclude that this 0 is older than what the holder stores when it
+    /// releases the claim: it lets a later swap find the 0 again, for ever. What finds the claim
+    /// held writes nothing here.
+    pub(crate) fn swap(&self, value: u64, ordering: Ordering) -> u64 {
+        assert_eq!(self.kind, Kind::Claim);
+        let atomic = self.atomic.touch();
+        let was = loop {
+            let was = atomic.load(Ordering::Relaxed);
+            if was == value {
+                break was;
+            }
+            let swapped = atomic.compare_exchange(was, value, ordering, Ordering::Relaxed);
+            if swapped.is_ok() {
+                break was;
+            }
         };
-        let swung = self
-            .0
-            .touch()
-            .compare_exchange(current, new, success, failure);
-        watch(|watch| watch.exchanged(self.address(), me(), swung.is_ok()));
-        swung
-    }
-
-    /// Only the bitmap of numbers is exchanged so, by whoever takes one. The
-    /// model's never fails for no reason.
-    pub(crate) fn compare_exchange_weak(
-        &self,
-        current: u64,
-        new: u64,
-        success: Ordering,
-        failure: Ordering,
-    ) -> Result<u64, u64> {
-        let taken = self
-            .0
-            .touch()
-            .compare_exchange_weak(current, new, success, failure);
-        if taken.is_ok() {
-            let me = me();
-            watch(|watch| {
-                let bits = current ^ new;
-                if watch
-                    .given
-                    .iter()
-                    .any(|&(given, by)| given & bits != 0 && by != me)
-                {
-                    watch.count(Event::NumberReused);
-                }
-            });
-        }
-        taken
-    }
-
-    /// Only the bitmap of numbers has this done to it, by whoever gives one back.
-    pub(crate) fn fetch_and(&self, value: u64, ordering: Ordering) -> u64 {
-        let old = self.0.touch().fetch_and(value, ordering);
-        watch(|watch| watch.given.push((!value, me())));
-        old
-    }
-}
-
-pub(crate) struct AtomicBool(Watched<real::AtomicBool>);
-
-impl AtomicBool {
-    pub(crate) fn new(value: bool) -> Self {
-        Self(Watched::new(real::AtomicBool::new(value)))
-    }
-
-    pub(crate) fn store(&self, value: bool, ordering: Ordering) {
-        self.0.touch().store(value, ordering);
-    }
-
-    /// Only the shared pair's flag is exchanged.
-    pub(crate) fn compare_exchange(
-        &self,
-        current: bool,
-        new: bool,
-        success: Ordering,
-        failure: Ordering,
-    ) -> Result<bool, bool> {
-        let claimed = self
-            .0
-            .touch()
-            .compare_exchange(current, new, success, failure);
-        if claimed.is_err() {
-            count(Event::SharedTaken);
-        }
-        claimed
+        watch(|watch| watch.tried_to_claim(was));
+        was
     }
 }
 
@@ -368,23 +527,21 @@ pub(crate) struct AtomicPtr<T>(Watched<real::AtomicPtr<T>>);
 
 impl<T> AtomicPtr<T> {
     pub(crate) fn new(pointer: *mut T) -> Self {
-        Self(if watch(Watch::makes_used_pointer) {
-            Watched::new(real::AtomicPtr::new(pointer))
-        } else {
-            Watched(None)
-        })
+        Self(Watched::new(real::AtomicPtr::new(pointer)))
     }
 
     pub(crate) fn load(&self, ordering: Ordering) -> *mut T {
-        // The drop of a pool loads every pointer. Inert ones were never installed; and
-        // in a model that has failed, a page more is lost, but the failure is told.
-        if self.0 .0.is_none() || std::thread::panicking() {
+        // The drop of a register loads every pointer. In a model that has failed, a lane is
+        // lost instead, but the failure is told.
+        if std::thread::panicking() && watch(|watch| watch.unwinding) == 0 {
             return std::ptr::null_mut();
         }
-        self.0.touch().load(ordering)
+        let pointer = self.0.touch().load(ordering);
+        watch(|watch| watch.me().null = pointer.is_null());
+        pointer
     }
 
-    /// Only an installation is exchanged.
+    /// Only a lane is appended so.
     pub(crate) fn compare_exchange(
         &self,
         current: *mut T,
@@ -396,9 +553,13 @@ impl<T> AtomicPtr<T> {
             .0
             .touch()
             .compare_exchange(current, new, success, failure);
-        if installed.is_err() {
-            count(Event::PageLost);
-        }
+        watch(|watch| {
+            watch.me().null = false;
+            watch.count(match installed {
+                Ok(_) => Event::Appended,
+                Err(_) => Event::AppendLost,
+            });
+        });
         installed
     }
 }

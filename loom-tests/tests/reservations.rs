@@ -1,10 +1,7 @@
 //! Reservations against records, against each other, and against changes of the pool.
 
-use token_budget_pool::scenario::{usage, Event, Op, Role, Scenario, Whose};
+use token_budget_pool::scenario::{usage, Event, Op, Role, Scenario};
 use token_budget_pool::{Limits, MicroUsd, Usage};
-
-const ONE: Whose = Whose::Number(1);
-const TWO: Whose = Whose::Number(2);
 
 /// Room for one of the two calls at their worst, for both as they turn out.
 #[test]
@@ -14,11 +11,8 @@ fn reserve_and_settle_beside_a_record() {
         Limits::none().output_tokens(20),
     )
     .room(2)
-    .thread(
-        ONE,
-        [Op::Reserve(usage(1, 12, 3)), Op::Settle(0, usage(2, 5, 7))],
-    )
-    .thread(TWO, [Op::Record(11, 13, 17)])
+    .thread([Op::Reserve(usage(1, 12, 3)), Op::Settle(0, usage(2, 5, 7))])
+    .thread([Op::Record(11, 13, 17)])
     .meets([Event::Refused, Event::Lost])
     .preemptions(2, 1)
     .check([13, 4], [37, 23]);
@@ -31,8 +25,8 @@ fn reserve_and_drop_beside_a_record() {
         Limits::none().cost(MicroUsd::from_nanos(20)),
     )
     .room(2)
-    .thread(ONE, [Op::Reserve(usage(1, 2, 12)), Op::Drop(0)])
-    .thread(TWO, [Op::Record(5, 7, 11)])
+    .thread([Op::Reserve(usage(1, 2, 12)), Op::Drop(0)])
+    .thread([Op::Record(5, 7, 11)])
     .meets([Event::Refused, Event::Lost])
     .preemptions(2, 1)
     .check([13, 4], [42, 23]);
@@ -45,11 +39,8 @@ fn two_reserve_and_end() {
         Limits::none().total_tokens(30).calls(2),
     )
     .room(2)
-    .thread(
-        ONE,
-        [Op::Reserve(usage(1, 12, 3)), Op::Sent(0), Op::Drop(0)],
-    )
-    .thread(TWO, [Op::Reserve(usage(7, 11, 4)), Op::Forfeit(0)])
+    .thread([Op::Reserve(usage(1, 12, 3)), Op::Sent(0), Op::Drop(0)])
+    .thread([Op::Reserve(usage(7, 11, 4)), Op::Forfeit(0)])
     .meets([Event::Refused, Event::Lost])
     .preemptions(2, 1)
     .check([19, 19], [48, 48]);
@@ -59,13 +50,11 @@ fn two_reserve_and_end() {
 fn parts_beside_a_record() {
     Scenario::new("parts_beside_a_record", Limits::none().output_tokens(30))
         .room(2)
-        .role(
-            Role::new(ONE, [Op::SettleAtLeast(0, usage(1, 7, 3))]).before([
-                Op::Reserve(usage(1, 12, 3)),
-                Op::SettleSoFar(0, usage(1, 5, 2)),
-            ]),
-        )
-        .thread(TWO, [Op::Record(11, 17, 17), Op::Record(2, 3, 4)])
+        .role(Role::new([Op::SettleAtLeast(0, usage(1, 7, 3))]).before([
+            Op::Reserve(usage(1, 12, 3)),
+            Op::SettleSoFar(0, usage(1, 5, 2)),
+        ]))
+        .thread([Op::Record(11, 17, 17), Op::Record(2, 3, 4)])
         .meets([Event::Refused, Event::Lost])
         .preemptions(2, 1)
         .check([6, 3], [11, 65]);
@@ -76,10 +65,9 @@ fn a_part_beside_a_record() {
     Scenario::new("a_part_beside_a_record", Limits::none().output_tokens(30))
         .room(2)
         .role(
-            Role::new(ONE, [Op::SettleSoFar(0, usage(1, 5, 2))])
-                .before([Op::Reserve(usage(1, 12, 3))]),
+            Role::new([Op::SettleSoFar(0, usage(1, 5, 2))]).before([Op::Reserve(usage(1, 12, 3))]),
         )
-        .thread(TWO, [Op::Record(11, 17, 17), Op::Record(2, 3, 4)])
+        .thread([Op::Record(11, 17, 17), Op::Record(2, 3, 4)])
         .meets([Event::Refused, Event::Lost])
         .preemptions(2, 1)
         .check([6, 3], [15, 65]);
@@ -92,14 +80,11 @@ fn up_to_what_fits_beside_a_record() {
         Limits::none().output_tokens(30),
     )
     .room(2)
-    .thread(
-        ONE,
-        [
-            Op::ReserveUpTo(usage(1, 2, 3), 4, 40),
-            Op::Settle(0, usage(1, 9, 3)),
-        ],
-    )
-    .thread(TWO, [Op::Record(5, 11, 7)])
+    .thread([
+        Op::ReserveUpTo(usage(1, 2, 3), 4, 40),
+        Op::Settle(0, usage(1, 9, 3)),
+    ])
+    .thread([Op::Record(5, 11, 7)])
     .meets([Event::Refused, Event::Lost])
     .preemptions(2, 1)
     .check([13, 4], [41, 23]);
@@ -109,10 +94,8 @@ fn up_to_what_fits_beside_a_record() {
 fn two_extend() {
     Scenario::new("two_extend", Limits::none().output_tokens(30))
         .room(2)
-        .role(
-            Role::new(ONE, [Op::Extend(0, usage(1, 8, 3))]).before([Op::Reserve(usage(1, 10, 3))]),
-        )
-        .role(Role::new(TWO, [Op::Extend(0, usage(2, 9, 4))]).before([Op::Reserve(usage(5, 7, 4))]))
+        .role(Role::new([Op::Extend(0, usage(1, 8, 3))]).before([Op::Reserve(usage(1, 10, 3))]))
+        .role(Role::new([Op::Extend(0, usage(2, 9, 4))]).before([Op::Reserve(usage(5, 7, 4))]))
         .meets([Event::Refused, Event::Lost])
         .preemptions(2, 1)
         .check([3, 3], [16, 18]);
@@ -124,16 +107,13 @@ fn a_reset_beside_a_call_in_flight() {
     Scenario::new("a_reset_beside_a_call_in_flight", Limits::none())
         .room(2)
         .role(
-            Role::new(
-                ONE,
-                [
-                    Op::SettleSoFar(0, usage(1, 5, 2)),
-                    Op::Settle(0, usage(1, 7, 4)),
-                ],
-            )
+            Role::new([
+                Op::SettleSoFar(0, usage(1, 5, 2)),
+                Op::Settle(0, usage(1, 7, 4)),
+            ])
             .before([Op::Reserve(usage(1, 12, 3))]),
         )
-        .thread(TWO, [Op::Take])
+        .thread([Op::Take])
         .meets([Event::Lost])
         .preemptions(1, 1)
         .check([1629, 1], [4256, 3287]);
@@ -144,10 +124,8 @@ fn a_reset_beside_a_call_in_flight() {
 fn closed_beside_an_extend() {
     Scenario::new("closed_beside_an_extend", Limits::none())
         .room(2)
-        .role(
-            Role::new(ONE, [Op::Extend(0, usage(2, 3, 5))]).before([Op::Reserve(usage(1, 12, 3))]),
-        )
-        .thread(TWO, [Op::Close])
+        .role(Role::new([Op::Extend(0, usage(2, 3, 5))]).before([Op::Reserve(usage(1, 12, 3))]))
+        .thread([Op::Close])
         .meets([Event::Lost, Event::Refused])
         .preemptions(2, 1)
         .check([3, 3], [19, 12]);
@@ -159,10 +137,9 @@ fn closed_beside_a_settle() {
     Scenario::new("closed_beside_a_settle", Limits::none())
         .room(2)
         .role(
-            Role::new(ONE, [Op::Settle(0, Usage::tokens(1, 7))])
-                .before([Op::Reserve(usage(1, 12, 3))]),
+            Role::new([Op::Settle(0, Usage::tokens(1, 7))]).before([Op::Reserve(usage(1, 12, 3))]),
         )
-        .thread(TWO, [Op::Close, Op::Record(1, 2, 3)])
+        .thread([Op::Close, Op::Record(1, 2, 3)])
         .meets([Event::Lost, Event::Refused])
         .preemptions(2, 1)
         .check([6, 3], [15, 56]);
@@ -176,11 +153,8 @@ fn limits_lowered_beside_a_reserve() {
         Limits::none().output_tokens(30),
     )
     .room(2)
-    .thread(
-        ONE,
-        [Op::Reserve(usage(1, 12, 3)), Op::Extend(0, usage(1, 4, 1))],
-    )
-    .thread(TWO, [Op::SetLimits(Limits::none().output_tokens(14))])
+    .thread([Op::Reserve(usage(1, 12, 3)), Op::Extend(0, usage(1, 4, 1))])
+    .thread([Op::SetLimits(Limits::none().output_tokens(14))])
     .meets([Event::Lost, Event::Refused])
     .preemptions(2, 1)
     .check([10, 5], [58, 13]);

@@ -1,30 +1,39 @@
 //! Where the calling thread is, kept where a signal handler that interrupts it can look.
 //!
-//! `sync` tells of the places inside the library, the test of those around it. A place
-//! is entered after what puts a thread there and left before what takes it away: a
-//! thread that is said to be there is there.
+//! `sync` notes the places inside the library, the tests those around it. A place is entered
+//! after the step that puts a thread there, and left before the step that takes it away: a thread
+//! that is noted there is there.
 
 use std::cell::Cell;
 use std::fmt;
+use std::mem::size_of;
 use std::sync::atomic::{compiler_fence, AtomicU16, Ordering};
 
-/// A stretch of a thread's way that matters for who else can go on.
+use crate::BudgetPool;
+
+/// A stretch of a thread's way that matters for whether others can go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Between claiming the shared pair and giving it back.
-    SharedPair,
+    /// Between claiming lane 0 and giving it back.
+    Lane0,
+    /// Between claiming or appending another lane and giving it back.
+    FurtherLane,
     /// Between filling a slot and the CAS of the head that would publish it.
     Filled,
-    /// Between the CAS of the head and giving the shared pair back.
-    Swung,
-    /// Between making a page and having it installed, or found another's there.
-    Installing,
+    /// Between the CAS of the head and giving the lane back.
+    Committed,
+    /// Between making a lane and appending it.
+    Append,
     /// In the allocator.
     Allocator,
     /// In the end of a reservation that is settled.
     Settle,
     /// In the end of one that is dropped.
     Drop,
+    /// In a call that is refused.
+    Refused,
+    /// In a snapshot.
+    Snapshot,
     /// Between asking for the lock of a pool that has one and having given it back.
     Lock,
     /// Between getting such a lock and giving it back.
@@ -32,14 +41,17 @@ pub enum Place {
 }
 
 impl Place {
-    pub const ALL: [Place; 9] = [
-        Place::SharedPair,
+    pub const ALL: [Place; 12] = [
+        Place::Lane0,
+        Place::FurtherLane,
         Place::Filled,
-        Place::Swung,
-        Place::Installing,
+        Place::Committed,
+        Place::Append,
         Place::Allocator,
         Place::Settle,
         Place::Drop,
+        Place::Refused,
+        Place::Snapshot,
         Place::Lock,
         Place::LockHeld,
     ];
@@ -52,13 +64,16 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Place::SharedPair => "holding the shared pair",
+            Place::Lane0 => "holding lane 0",
+            Place::FurtherLane => "holding a further lane",
             Place::Filled => "between filling a slot and its CAS",
-            Place::Swung => "after the CAS, before the shared pair was given back",
-            Place::Installing => "in the installation of a page",
+            Place::Committed => "after the CAS, before the lane was given back",
+            Place::Append => "in the append of a lane",
             Place::Allocator => "in the allocator",
             Place::Settle => "in settle",
             Place::Drop => "in drop",
+            Place::Refused => "in a call that is refused",
+            Place::Snapshot => "in a snapshot",
             Place::Lock => "at the lock",
             Place::LockHeld => "holding the lock",
         })
@@ -86,11 +101,30 @@ impl fmt::Display for Places {
     }
 }
 
+/// What a thread has met in its updates.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Met {
+    /// It found lane 0 held.
+    pub turned_away: u64,
+    /// It committed from another lane.
+    pub detours: u64,
+    /// It appended one.
+    pub appends: u64,
+}
+
 thread_local! {
     // Without initialisation and without destructors, so that a signal handler and an
     // allocator may touch them.
     static HERE: AtomicU16 = const { AtomicU16::new(0) };
-    static TURNED_AWAY: Cell<u64> = const { Cell::new(0) };
+    /// The address of the pool that the thread uses.
+    static POOL: Cell<usize> = const { Cell::new(0) };
+    static MET: Cell<Met> = const {
+        Cell::new(Met {
+            turned_away: 0,
+            detours: 0,
+            appends: 0,
+        })
+    };
 }
 
 /// Where the calling thread is.
@@ -122,11 +156,52 @@ pub fn at<R>(place: Place, work: impl FnOnce() -> R) -> R {
     result
 }
 
-pub(crate) fn turn_away() {
-    TURNED_AWAY.set(TURNED_AWAY.get() + 1);
+/// Does `work` with places of its own: that of a signal handler, or that of a pool's making, whose
+/// lanes nobody holds.
+pub fn apart<R>(work: impl FnOnce() -> R) -> R {
+    let before = here();
+    set_here(0);
+    let result = work();
+    set_here(before.0);
+    result
 }
 
-/// How often the calling thread has found the shared pair taken.
-pub fn turned_away() -> u64 {
-    TURNED_AWAY.get()
+/// The pool that the calling thread uses from now on. Its lane 0 is told from others by the address.
+pub fn set_pool(pool: &BudgetPool) {
+    POOL.set(std::ptr::from_ref(pool) as usize);
+}
+
+/// Whether this lies in that pool, and not on the heap.
+pub(crate) fn is_in_pool<T>(part: &T) -> bool {
+    let offset = (std::ptr::from_ref(part) as usize).wrapping_sub(POOL.get());
+    offset < size_of::<BudgetPool>()
+}
+
+/// What the calling thread has met so far.
+pub fn met() -> Met {
+    MET.get()
+}
+
+pub(crate) fn count_turned_away() {
+    let met = MET.get();
+    MET.set(Met {
+        turned_away: met.turned_away + 1,
+        ..met
+    });
+}
+
+pub(crate) fn count_detour() {
+    let met = MET.get();
+    MET.set(Met {
+        detours: met.detours + 1,
+        ..met
+    });
+}
+
+pub(crate) fn count_append() {
+    let met = MET.get();
+    MET.set(Met {
+        appends: met.appends + 1,
+        ..met
+    });
 }

@@ -1,15 +1,43 @@
-//! The atomics of the standard library, in the shape of the library's own `sync`. They
-//! tell where the thread is that uses them (see [`crate::place`]), and let it linger
-//! there (see [`crate::linger`]).
+//! The atomics of the standard library, in the shape of the library's own `sync`. They note where
+//! the thread is that uses them (see [`crate::place`]), and let it linger there (see
+//! [`crate::linger`]).
 
+use std::cell::Cell;
 use std::sync::atomic as real;
 
 pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::atomic::Ordering;
 pub(crate) use std::thread::yield_now;
 
-use crate::linger::{linger, now_and_then};
+use crate::linger::{for_long, mixed, now_and_then, with_a_lane};
 use crate::place::{self, Place};
+
+thread_local! {
+    static HINT: Cell<usize> = const { Cell::new(0) };
+}
+
+pub(crate) fn hint() -> usize {
+    now_and_then();
+    HINT.get()
+}
+
+pub(crate) fn set_hint(hint: usize) {
+    HINT.set(hint);
+}
+
+/// The library's own. Threads linger with a lane for longer, now and then, so detours are taken.
+pub(crate) const fn patience() -> u32 {
+    1_000
+}
+
+/// None, every other time. So readers claim lanes too, and are stopped with them.
+pub(crate) fn looks() -> u32 {
+    if mixed() % 2 == 0 {
+        0
+    } else {
+        16
+    }
+}
 
 pub(crate) fn fence(ordering: Ordering) {
     now_and_then();
@@ -28,12 +56,35 @@ impl AtomicU64 {
         self.0.load(ordering)
     }
 
+    /// Only a claim is stored to with Release, by the thread that gives its lane back.
     pub(crate) fn store(&self, value: u64, ordering: Ordering) {
         now_and_then();
+        if ordering == Ordering::Release {
+            place::leave(Place::Committed);
+            place::leave(self.lane());
+        }
         self.0.store(value, ordering);
     }
 
-    /// Only the head is exchanged so, once a slot is filled.
+    /// Only a claim is swapped, by a thread that wants the lane. It gets 0 if the lane is held.
+    pub(crate) fn swap(&self, value: u64, ordering: Ordering) -> u64 {
+        now_and_then();
+        let was = self.0.swap(value, ordering);
+        match (was, self.lane()) {
+            (0, Place::Lane0) => place::count_turned_away(),
+            (0, _) => {}
+            (_, lane) => {
+                place::enter(lane);
+                // Few claim a lane to read, so they stay longer.
+                if place::here().contains(Place::Snapshot) {
+                    for_long();
+                }
+            }
+        }
+        was
+    }
+
+    /// Only the head is exchanged, once a slot is filled.
     pub(crate) fn compare_exchange(
         &self,
         current: u64,
@@ -41,64 +92,25 @@ impl AtomicU64 {
         success: Ordering,
         failure: Ordering,
     ) -> Result<u64, u64> {
-        place::at(Place::Filled, || linger(1));
+        place::at(Place::Filled, || with_a_lane(4));
         let swung = self.0.compare_exchange(current, new, success, failure);
-        if swung.is_ok() && place::here().contains(Place::SharedPair) {
-            place::enter(Place::Swung);
-            // One thread at a time can be here, so it stays longer.
-            linger(8);
+        if swung.is_ok() {
+            place::enter(Place::Committed);
+            if place::here().contains(Place::FurtherLane) {
+                place::count_detour();
+            }
+            with_a_lane(4);
         }
         swung
     }
 
-    /// Only the bitmap of numbers is exchanged so.
-    pub(crate) fn compare_exchange_weak(
-        &self,
-        current: u64,
-        new: u64,
-        success: Ordering,
-        failure: Ordering,
-    ) -> Result<u64, u64> {
-        now_and_then();
-        self.0.compare_exchange_weak(current, new, success, failure)
-    }
-
-    pub(crate) fn fetch_and(&self, value: u64, ordering: Ordering) -> u64 {
-        now_and_then();
-        self.0.fetch_and(value, ordering)
-    }
-}
-
-pub(crate) struct AtomicBool(real::AtomicBool);
-
-impl AtomicBool {
-    pub(crate) fn new(value: bool) -> Self {
-        Self(real::AtomicBool::new(value))
-    }
-
-    /// Only the shared pair's flag is stored to, by whoever gives the pair back.
-    pub(crate) fn store(&self, value: bool, ordering: Ordering) {
-        now_and_then();
-        place::leave(Place::Swung);
-        place::leave(Place::SharedPair);
-        self.0.store(value, ordering);
-    }
-
-    /// Only the shared pair's flag is exchanged, by whoever claims the pair.
-    pub(crate) fn compare_exchange(
-        &self,
-        current: bool,
-        new: bool,
-        success: Ordering,
-        failure: Ordering,
-    ) -> Result<bool, bool> {
-        now_and_then();
-        let claimed = self.0.compare_exchange(current, new, success, failure);
-        match claimed {
-            Ok(_) => place::enter(Place::SharedPair),
-            Err(_) => place::turn_away(),
+    /// The lane whose claim this is.
+    fn lane(&self) -> Place {
+        if place::is_in_pool(self) {
+            Place::Lane0
+        } else {
+            Place::FurtherLane
         }
-        claimed
     }
 }
 
@@ -114,7 +126,7 @@ impl<T> AtomicPtr<T> {
         self.0.load(ordering)
     }
 
-    /// Only an installation is exchanged, once the page is made.
+    /// Only an append is exchanged, once the lane is made. Whoever appends it holds it.
     pub(crate) fn compare_exchange(
         &self,
         current: *mut T,
@@ -122,12 +134,13 @@ impl<T> AtomicPtr<T> {
         success: Ordering,
         failure: Ordering,
     ) -> Result<*mut T, *mut T> {
-        place::at(Place::Installing, || {
-            // A thread comes here once in a pool, so it stays longer.
-            linger(4);
-            let installed = self.0.compare_exchange(current, new, success, failure);
-            linger(4);
-            installed
-        })
+        // Threads come here seldom, so they stay longer.
+        place::at(Place::Append, for_long);
+        let appended = self.0.compare_exchange(current, new, success, failure);
+        if appended.is_ok() {
+            place::enter(Place::FurtherLane);
+            place::count_append();
+        }
+        appended
     }
 }

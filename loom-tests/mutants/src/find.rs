@@ -437,14 +437,27 @@ impl Finder<'_> {
         else {
             return;
         };
-        let name = &guard.ident;
-        let ended = format!(
-            " let {name} = {{ let mutant_copy = std::mem::ManuallyDrop::new(\
-             unsafe {{ std::ptr::read(&{name}) }}); drop({name}); mutant_copy }};"
-        );
         let mutation = format!("a guard dropped at once: {}", in_one_line(self.of(bound)));
         let begin = block.brace_token.span.open().byte_range().end;
-        self.add(bound.span(), begin..begin, ended, mutation);
+        self.add(bound.span(), begin..begin, ended(guard), mutation);
+    }
+
+    /// The same of one that a statement binds.
+    fn guard_bound(&mut self, local: &syn::Local) {
+        let Some(init) = &local.init else {
+            return;
+        };
+        let pattern = match &local.pat {
+            Pat::TupleStruct(some) => some.elems.first(),
+            pattern => Some(pattern),
+        };
+        let (Some(Pat::Ident(guard)), true) = (pattern, self.declared.is_guard(&init.expr)) else {
+            return;
+        };
+        let bound = in_one_line(self.of(&init.expr));
+        let mutation = format!("a guard dropped at once: let {} = {bound}", guard.ident);
+        let end = local.span().byte_range().end;
+        self.add(local.span(), end..end, ended(guard), mutation);
     }
 
     /// A fence that comes too late, by one statement.
@@ -583,6 +596,11 @@ impl<'a> Visit<'a> for Finder<'_> {
                 {
                     self.replace(call, "()".to_owned(), "dropped");
                 }
+                Stmt::Local(local) => self.guard_bound(local),
+                Stmt::Expr(Expr::Assign(assign), Some(_)) => {
+                    let replacement = format!("let _ = {}", self.of(&assign.right));
+                    self.replace(assign, replacement, "not assigned");
+                }
                 _ => {}
             }
         }
@@ -624,6 +642,9 @@ impl<'a> Visit<'a> for Finder<'_> {
         let fence = is_fence(call);
         if fence {
             self.replace(call, "()".to_owned(), "dropped");
+        }
+        if is_from_bool(call) {
+            self.condition(&call.args[0]);
         }
         self.visit_expr(&call.func);
         let access = if fence { Access::Fence } else { Access::Both };
@@ -697,6 +718,28 @@ impl<'a> Visit<'a> for Returns<'_> {
 fn is_fence(call: &syn::ExprCall) -> bool {
     matches!(&*call.func, Expr::Path(path)
         if path.path.segments.last().is_some_and(|last| last.ident == "fence"))
+}
+
+/// Ends a guard, and keeps what it says.
+fn ended(guard: &syn::PatIdent) -> String {
+    let (name, mutability) = (&guard.ident, guard.mutability.map_or("", |_| "mut "));
+    format!(
+        " let {mutability}{name} = {{ let mutant_copy = std::mem::ManuallyDrop::new(\
+         unsafe {{ std::ptr::read(&{name}) }}); drop({name}); mutant_copy }};"
+    )
+}
+
+/// A number made of a condition: 0 or 1.
+fn is_from_bool(call: &syn::ExprCall) -> bool {
+    let Expr::Path(path) = &*call.func else {
+        return false;
+    };
+    let mut backwards = path.path.segments.iter().rev().map(|part| &part.ident);
+    let from = backwards.next().is_some_and(|name| name == "from");
+    let of_integer = backwards
+        .next()
+        .is_some_and(|name| name == "usize" || name == "u64");
+    from && of_integer && matches!(call.args.first(), Some(Expr::Binary(_)))
 }
 
 /// Whether an atomic's method writes, where its answer is of no use. `store` is found

@@ -31,7 +31,7 @@ use lab::{Lab, Suite, Verdict};
 use report::{Outcome, Survival};
 
 /// Where memory orderings may be: a rule of the house.
-const HOLDERS: [&str; 2] = ["register.rs", "thread_number.rs"];
+const HOLDERS: &str = "src/register/";
 
 /// Breaks the library's orderings and checks, one at a time, and expects the model checks
 /// to turn red.
@@ -72,7 +72,7 @@ fn run(args: &Args) -> Result<bool> {
         .and_then(|text| Allowed::parse(&text))
         .with_context(|| allowed.display().to_string())?;
 
-    let sources = holders(&root.join("src"))?;
+    let sources = holders(root)?;
     let mutants = find::mutants(&sources);
     let chosen = choose(&mutants, args, &sources)?;
     if args.list {
@@ -111,34 +111,42 @@ fn run(args: &Args) -> Result<bool> {
 }
 
 /// The sources with memory orderings, which may be in no other ones.
-fn holders(src: &Path) -> Result<Vec<Source>> {
-    let mut names: Vec<_> = fs::read_dir(src)
-        .and_then(|entries| {
-            entries
-                .map(|entry| Ok(entry?.file_name()))
-                .collect::<Result<_, _>>()
-        })
-        .with_context(|| format!("list {}", src.display()))?;
-    names.sort();
+fn holders(root: &Path) -> Result<Vec<Source>> {
     let mut holders = vec![];
-    for name in &names {
-        let name = name.to_str().context("a name that is not UTF-8 in src")?;
-        if !name.ends_with(".rs") {
-            continue;
-        }
-        let file = format!("src/{name}");
-        let text = fs::read_to_string(src.join(name)).with_context(|| file.clone())?;
+    for file in sources_below(root, "src")? {
+        let text = fs::read_to_string(root.join(&file)).with_context(|| file.clone())?;
         let source = Source::parse(&file, text)?;
         if let Some(line) = source.first_ordering()? {
             ensure!(
-                HOLDERS.contains(&name),
-                "{file}:{line}: a memory ordering outside of {}",
-                HOLDERS.join(" and ")
+                file.starts_with(HOLDERS),
+                "{file}:{line}: a memory ordering outside of {HOLDERS}"
             );
+        }
+        // Its other files name the slots and the lanes.
+        if file.starts_with(HOLDERS) {
             holders.push(source);
         }
     }
     Ok(holders)
+}
+
+/// The Rust files in `folder` and below, from the root, in order.
+fn sources_below(root: &Path, folder: &str) -> Result<Vec<String>> {
+    let mut found = vec![];
+    let entries = fs::read_dir(root.join(folder)).with_context(|| format!("list {folder}"))?;
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_str().context("a name that is not UTF-8 in src")?;
+        let path = format!("{folder}/{name}");
+        if entry.file_type()?.is_dir() {
+            found.extend(sources_below(root, &path)?);
+        } else if name.ends_with(".rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn choose(mutants: &[Mutant], args: &Args, sources: &[Source]) -> Result<Vec<usize>> {

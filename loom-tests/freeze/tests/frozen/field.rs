@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use token_budget_pool::place::{Met, Place};
 use token_budget_pool::{linger, place, Snapshot, Usage};
 
-use crate::freezer::{self, Word};
+use crate::freezer::{self, Word, NO_ROUND};
 use crate::subjects::{in_ratio, spend, Subject};
 
 /// What one thread has to do while the others are frozen.
@@ -19,7 +20,12 @@ pub struct Field<S> {
     round: AtomicUsize,
     alone: AtomicUsize,
     steps: AtomicU64,
+    /// What the threads that went on alone have met.
     turned_away: AtomicU64,
+    detours: AtomicU64,
+    appends: AtomicU64,
+    /// How often one did all steps from another lane than 0.
+    all_by_detour: AtomicU64,
 }
 
 /// What each of a thread's calls was, in tokens in.
@@ -35,6 +41,9 @@ impl<S: Subject> Field<S> {
             alone: AtomicUsize::new(NOBODY),
             steps: AtomicU64::new(0),
             turned_away: AtomicU64::new(0),
+            detours: AtomicU64::new(0),
+            appends: AtomicU64::new(0),
+            all_by_detour: AtomicU64::new(0),
         }
     }
 
@@ -71,9 +80,19 @@ impl<S: Subject> Field<S> {
         self.steps.load(Ordering::Relaxed)
     }
 
-    /// How often a thread that went on alone found the shared pair taken.
-    pub fn turned_away(&self) -> u64 {
-        self.turned_away.load(Ordering::Relaxed)
+    /// What the threads that went on alone have met.
+    pub fn met_alone(&self) -> Met {
+        Met {
+            turned_away: self.turned_away.load(Ordering::Relaxed),
+            detours: self.detours.load(Ordering::Relaxed),
+            appends: self.appends.load(Ordering::Relaxed),
+        }
+    }
+
+    /// How often one of them did all steps from another lane than 0. A thread does so only where it
+    /// finds lane 0 held.
+    pub fn all_by_detour(&self) -> u64 {
+        self.all_by_detour.load(Ordering::Relaxed)
     }
 
     /// What a thread does. Returns how many of its calls each pool has counted.
@@ -83,16 +102,20 @@ impl<S: Subject> Field<S> {
         loop {
             let round = self.round.load(Ordering::Acquire);
             let Some(pool) = self.pools.get(round) else {
+                freezer::enter_round(NO_ROUND);
                 return calls;
             };
             freezer::enter_round(round);
+            if let Some(pool) = pool.pool() {
+                place::set_pool(pool);
+            }
             if self.is_asked(thread) {
                 linger::set(false);
                 calls[round] += self.go_on_alone(thread, pool);
                 linger::set(true);
             } else {
                 calls[round] += pool.step(amount(thread), turn).calls;
-                assert_in_ratio(pool.snapshot());
+                assert_in_ratio(place::at(Place::Snapshot, || pool.snapshot()));
                 turn += 1;
             }
         }
@@ -100,7 +123,7 @@ impl<S: Subject> Field<S> {
 
     /// With all others frozen, every answer is known.
     fn go_on_alone(&self, thread: usize, pool: &S) -> u64 {
-        let turned_away = place::turned_away();
+        let before = place::met();
         let mut calls = 0;
         let mut expected = pool.snapshot();
         for turn in 0..STEPS {
@@ -118,12 +141,22 @@ impl<S: Subject> Field<S> {
             }
             self.steps.fetch_add(1, Ordering::Relaxed);
         }
-        let turned_away = place::turned_away() - turned_away;
-        self.turned_away.fetch_add(turned_away, Ordering::Relaxed);
+        let met = place::met();
+        let add = |to: &AtomicU64, more| to.fetch_add(more, Ordering::Relaxed);
+        add(&self.turned_away, met.turned_away - before.turned_away);
+        add(&self.detours, met.detours - before.detours);
+        add(&self.appends, met.appends - before.appends);
+        let all = met.detours - before.detours >= STEPS;
+        add(&self.all_by_detour, all.into());
         if self.call_off(thread) {
             freezer::say(Word::Done);
         }
         calls
+    }
+
+    /// This round's pool.
+    pub fn pool(&self, round: usize) -> &S {
+        &self.pools[round]
     }
 
     /// That each pool has counted what the threads say, and holds nothing any more.
@@ -138,7 +171,7 @@ impl<S: Subject> Field<S> {
     }
 }
 
-fn assert_in_ratio(snapshot: Snapshot) {
+pub fn assert_in_ratio(snapshot: Snapshot) {
     let (spent, reserved) = (snapshot.spent, snapshot.reserved);
     let spent = Usage::tokens(spent.input_tokens, spent.output_tokens).cost(spent.cost);
     assert_eq!(spent, in_ratio(spent.input_tokens));

@@ -25,6 +25,9 @@ use token_budget_pool::place::{self, Place, Places};
 
 const FREEZE: Signal = Signal::SIGUSR1;
 
+/// The round of a thread that is in none.
+pub const NO_ROUND: usize = usize::MAX;
+
 /// Long enough for anybody who is not stopped. It decides nothing else: a test that would
 /// hang fails instead.
 pub const FOR_EVER: Duration = Duration::from_secs(60);
@@ -111,12 +114,17 @@ struct Post {
 thread_local! {
     // Without initialisation and without a destructor, so that the handler may look.
     static POST: Cell<Option<Post>> = const { Cell::new(None) };
-    static ROUND: AtomicUsize = const { AtomicUsize::new(0) };
+    static ROUND: AtomicUsize = const { AtomicUsize::new(NO_ROUND) };
 }
 
 /// What the calling thread does from now on is of this round.
 pub fn enter_round(round: usize) {
     ROUND.with(|current| current.store(round, Ordering::Relaxed));
+}
+
+/// The round that the calling thread is in.
+pub fn round() -> usize {
+    ROUND.with(|current| current.load(Ordering::Relaxed))
 }
 
 /// Says a word to the freezer of the calling thread.
@@ -132,7 +140,7 @@ impl Post {
             thread: self.thread,
             word,
             places: place::here(),
-            round: ROUND.with(|round| round.load(Ordering::Relaxed)),
+            round: round(),
         };
         // A panic has no place in a signal handler.
         if write(&self.line.reports.1, &report.to_bytes()) != Ok(Report::LEN) {
@@ -184,11 +192,7 @@ pub struct Freezer<R> {
 
 impl<R> Freezer<R> {
     /// Starts so many threads, which can be frozen from the start of `work` on.
-    pub fn start(
-        threads: usize,
-        prepare: fn(),
-        work: impl Fn(usize) -> R + Clone + Send + 'static,
-    ) -> Self
+    pub fn start(threads: usize, work: impl Fn(usize) -> R + Clone + Send + 'static) -> Self
     where
         R: Send + 'static,
     {
@@ -205,7 +209,6 @@ impl<R> Freezer<R> {
         let run = |thread| {
             let work = work.clone();
             thread::spawn(move || {
-                prepare();
                 POST.set(Some(Post { thread, line }));
                 let _alarm = Alarm;
                 linger::set(true);

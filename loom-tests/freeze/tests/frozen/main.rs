@@ -1,22 +1,28 @@
 //! One thread goes on while all others are frozen, wherever that caught them.
 //!
-//! In each round all threads hammer one pool, a fresh one, so that they meet at the pair
-//! that all share and install pages. Then all but one are frozen, by a signal at arbitrary
-//! instructions, and that one has to go on, with exact answers. To freeze idle threads
-//! would show nothing: so it is counted where in the library they were caught, and there
-//! are rounds until there is enough of everything.
+//! In each round all threads hammer one pool, a fresh one, so that they meet at lane 0, take
+//! detours and append lanes. Then all but one are frozen, by a signal at arbitrary instructions,
+//! and that one has to go on, with exact answers. To freeze idle threads would show nothing. So it
+//! is counted where in the library they were caught, and there are rounds until there is enough of
+//! everything.
 //!
 //! The same rounds with a pool behind a mutex show that they can fail.
+//!
+//! `handler` has signal handlers that use the pool whose call they interrupt, `fork` has children
+//! that inherit the lanes of threads that they do not have.
 #![cfg(unix)]
 
 mod allocator;
 mod field;
+mod fork;
 mod freezer;
+mod handler;
 #[path = "../../../../tests/support/mixed.rs"]
 mod mixed;
 mod subjects;
 
 use std::fmt;
+use std::mem::size_of;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -25,25 +31,30 @@ use field::{Field, STEPS};
 use freezer::{Freezer, Report, Word, FOR_EVER};
 use mixed::Mixed;
 use subjects::{Locked, Records, Reservations, Subject};
-use token_budget_pool::place::Place;
-use token_budget_pool::{BudgetPool, Usage};
+use token_budget_pool::place::{Met, Place};
+use token_budget_pool::BudgetPool;
 
-/// Four threads have pairs on one page, and 64 on four.
-const THREADS: [usize; 2] = [4, 64];
+/// How many are frozen. One more goes on.
+const FROZEN: [usize; 2] = [4, 64];
 const ROUNDS: usize = 300;
 const ROUNDS_AT_MOST: usize = 5_000;
 /// Freezes in each place that is asked for.
 const ENOUGH: u64 = 100;
 
+/// What a fresh pool takes at most, and a further lane.
+const FRESH: usize = 320;
+const LANE: usize = 384;
+
 /// Long enough for a thread to come to the lock, and then some. It decides only how long a
 /// thread that cannot go on is waited for.
 const MOMENT: Duration = Duration::from_millis(2);
 
-const IN_AN_UPDATE: [Place; 4] = [
-    Place::SharedPair,
+const IN_AN_UPDATE: [Place; 5] = [
+    Place::Lane0,
+    Place::FurtherLane,
     Place::Filled,
-    Place::Swung,
-    Place::Installing,
+    Place::Committed,
+    Place::Append,
 ];
 
 /// What came of the rounds.
@@ -54,10 +65,16 @@ struct Outcome {
     frozen: u64,
     /// Those of them in each place.
     at: [u64; Place::ALL.len()],
+    /// Those that held a lane to read.
+    reading: u64,
     /// Those in none.
     elsewhere: u64,
-    /// How often the one that was to go on found the shared pair taken.
-    turned_away: u64,
+    /// What those that went on met.
+    met: Met,
+    /// Rounds in which one did all steps from another lane than 0.
+    all_by_detour: u64,
+    /// The most bytes that a pool took, itself included.
+    most_bytes: usize,
     /// Rounds in which it waited for a lock that a frozen thread held.
     stalls: u64,
 }
@@ -67,6 +84,7 @@ impl Outcome {
         self.rounds += 1;
         for report in frozen.iter().filter(|report| report.round == round) {
             self.frozen += 1;
+            self.reading += u64::from(reads_with_a_lane(report));
             self.elsewhere += u64::from(report.places.0 == 0);
             for place in Place::ALL {
                 self.at[place as usize] += u64::from(report.is_at(place));
@@ -74,9 +92,22 @@ impl Outcome {
         }
     }
 
-    fn lacks(&self, wanted: &[Place]) -> Option<Place> {
+    /// What there is too little of. Where lane 0 is wanted, so are detours round its holders, and
+    /// readers that hold a lane.
+    fn lacks(&self, wanted: &[Place]) -> Option<String> {
         let lacks = |place: &Place| self.at[*place as usize] < ENOUGH;
-        wanted.iter().copied().find(lacks)
+        if let Some(place) = wanted.iter().copied().find(lacks) {
+            return Some(place.to_string());
+        }
+        if !wanted.contains(&Place::Lane0) {
+            return None;
+        }
+        let others = [
+            (self.all_by_detour < ENOUGH, "by detour"),
+            (self.reading < ENOUGH, "with a lane, to read"),
+        ];
+        let mut lacking = others.into_iter().filter(|&(lacks, _)| lacks);
+        lacking.next().map(|(_, what)| what.into())
     }
 }
 
@@ -90,9 +121,14 @@ impl fmt::Display for Outcome {
                 write!(f, "\n{count:>12} {place}")?;
             }
         }
+        write!(f, "\n{:>12} holding a lane to read", self.reading)?;
         write!(f, "\n{:>12} elsewhere", self.elsewhere)?;
         let others = [
-            (self.turned_away, "turned away from the shared pair, alone"),
+            (self.met.turned_away, "swaps turned away from lane 0, alone"),
+            (self.met.detours, "commits from a further lane, alone"),
+            (self.met.appends, "lanes appended, alone"),
+            (self.all_by_detour, "rounds with all steps by detour, alone"),
+            (self.most_bytes as u64, "bytes, the most that a pool took"),
             (self.stalls, "stalled behind a frozen thread"),
         ];
         for (count, what) in others.into_iter().filter(|&(count, _)| count > 0) {
@@ -100,6 +136,11 @@ impl fmt::Display for Outcome {
         }
         Ok(())
     }
+}
+
+fn reads_with_a_lane(report: &Report) -> bool {
+    let holds = report.is_at(Place::Lane0) || report.is_at(Place::FurtherLane);
+    holds && report.is_at(Place::Snapshot)
 }
 
 /// Ends the hammering also where a check fails.
@@ -111,34 +152,27 @@ impl<S: Subject> Drop for End<'_, S> {
     }
 }
 
-/// A thread that takes a number registers the destructor that gives it back, for which the
-/// runtime may lock. So threads take theirs before they can be frozen.
-fn take_a_number() {
-    let pool = BudgetPool::unconstrained();
-    for _ in 0..2_000 {
-        pool.charge(Usage::default());
-    }
-}
-
 /// Plays rounds until there are enough, with enough freezes in each of these places.
-fn play<S: Subject>(threads: usize, wanted: &[Place]) -> Outcome {
+fn play<S: Subject>(to_freeze: usize, wanted: &[Place]) -> Outcome {
+    let threads = to_freeze + 1;
+    allocator::forget();
     let field = Arc::new(Field::<S>::new(ROUNDS_AT_MOST));
     let hammer = {
         let field = Arc::clone(&field);
         move |thread| field.hammer(thread)
     };
-    let mut freezer = Freezer::start(threads, take_a_number, hammer);
+    let mut freezer = Freezer::start(threads, hammer);
     let end = End(&field);
     let mut mixed = Mixed(threads as u64);
     let mut outcome = Outcome::default();
 
     while outcome.rounds < ROUNDS || outcome.lacks(wanted).is_some() {
         let round = outcome.rounds;
-        if let (ROUNDS_AT_MOST, Some(place)) = (round, outcome.lacks(wanted)) {
-            panic!("{threads} threads, {}: too few {place}\n{outcome}", S::NAME);
+        if let (ROUNDS_AT_MOST, Some(what)) = (round, outcome.lacks(wanted)) {
+            panic!("{to_freeze} frozen, {}: too few {what}\n{outcome}", S::NAME);
         }
         field.begin(round);
-        // Soon, while most have no pair of their own, or later.
+        // Soon, while there are few lanes, or later.
         for _ in 0..1 << mixed.below(7) {
             thread::yield_now();
         }
@@ -167,13 +201,20 @@ fn play<S: Subject>(threads: usize, wanted: &[Place]) -> Outcome {
                 freezer.expect(&[Word::Done]);
             }
         }
+        // Of those that were frozen in this round, each holds one lane, or is about to append one.
+        let further = usize::try_from(allocator::bytes(round)).expect("what is given was taken");
+        assert!(further <= LANE * to_freeze, "{further} bytes in lanes");
+        let bytes = size_of::<BudgetPool>() + further;
+        assert!(bytes <= FRESH + LANE * to_freeze, "{bytes} bytes");
+        outcome.most_bytes = outcome.most_bytes.max(bytes);
+        outcome.all_by_detour = field.all_by_detour();
         freezer.thaw();
     }
 
     drop(end);
-    outcome.turned_away = field.turned_away();
+    outcome.met = field.met_alone();
     field.assert_adds_up(&freezer.join());
-    println!("{threads} threads, {}:\n{outcome}", S::NAME);
+    println!("{to_freeze} frozen, {}:\n{outcome}", S::NAME);
     outcome
 }
 
@@ -209,13 +250,9 @@ fn wait_for_turn() -> MutexGuard<'static, ()> {
 #[test]
 fn one_records_while_all_others_are_frozen() {
     let _turn = wait_for_turn();
-    for threads in THREADS {
-        let ours = play::<Records>(threads, &IN_AN_UPDATE);
-        assert!(
-            ours.turned_away > 0,
-            "nobody needed the pair of a frozen thread"
-        );
-        let control = play::<Locked>(threads, &[Place::LockHeld]);
+    for frozen in FROZEN {
+        play::<Records>(frozen, &IN_AN_UPDATE);
+        let control = play::<Locked>(frozen, &[Place::LockHeld]);
         assert!(control.stalls > 0, "a mutex that stops nobody");
     }
 }
@@ -223,8 +260,8 @@ fn one_records_while_all_others_are_frozen() {
 #[test]
 fn one_reserves_while_all_others_are_frozen() {
     let _turn = wait_for_turn();
-    for threads in THREADS {
+    for frozen in FROZEN {
         let in_an_end = [Place::Settle, Place::Drop];
-        play::<Reservations>(threads, &[&IN_AN_UPDATE[..], &in_an_end].concat());
+        play::<Reservations>(frozen, &[&IN_AN_UPDATE[..], &in_an_end].concat());
     }
 }

@@ -29,11 +29,46 @@ pub struct Stepped {
     pub answer: Option<Totals>,
 }
 
+/// Counts a call.
+pub fn record(pool: &BudgetPool, amount: u64) -> Stepped {
+    let dollars = MicroUsd::from_nanos(3 * amount).as_usd();
+    let totals = pool.record(amount, 2 * amount, dollars);
+    Stepped {
+        calls: 1,
+        answer: Some(totals.expect("no limit")),
+    }
+}
+
+/// Reserves a call, and ends the reservation in the way of this turn.
+pub fn reserve(pool: &BudgetPool, amount: u64, turn: u64) -> Stepped {
+    let call = in_ratio(amount);
+    let mut hold = pool.reserve(call).expect("no limit");
+    if turn % 2 == 0 {
+        let receipt = place::at(Place::Settle, || hold.settle(call));
+        return Stepped {
+            calls: 1,
+            answer: Some(receipt.spent.into()),
+        };
+    }
+    let sent = turn % 4 == 1;
+    if sent {
+        hold.sent();
+    }
+    place::at(Place::Drop, || drop(hold));
+    Stepped {
+        calls: sent.into(),
+        answer: None,
+    }
+}
+
 /// A pool, and what a thread does to it.
 pub trait Subject: Send + Sync + 'static {
     const NAME: &'static str;
 
     fn fresh() -> Self;
+
+    /// The pool, if it is one of the library's.
+    fn pool(&self) -> Option<&BudgetPool>;
 
     /// Does what comes at this turn, in calls of this amount.
     fn step(&self, amount: u64, turn: u64) -> Stepped;
@@ -51,13 +86,12 @@ impl Subject for Records {
         Self(BudgetPool::unconstrained())
     }
 
+    fn pool(&self) -> Option<&BudgetPool> {
+        Some(&self.0)
+    }
+
     fn step(&self, amount: u64, _: u64) -> Stepped {
-        let dollars = MicroUsd::from_nanos(3 * amount).as_usd();
-        let totals = self.0.record(amount, 2 * amount, dollars);
-        Stepped {
-            calls: 1,
-            answer: Some(totals.expect("no limit")),
-        }
+        record(&self.0, amount)
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -75,25 +109,12 @@ impl Subject for Reservations {
         Self(BudgetPool::unconstrained())
     }
 
+    fn pool(&self) -> Option<&BudgetPool> {
+        Some(&self.0)
+    }
+
     fn step(&self, amount: u64, turn: u64) -> Stepped {
-        let call = in_ratio(amount);
-        let mut hold = self.0.reserve(call).expect("no limit");
-        if turn % 2 == 0 {
-            let receipt = place::at(Place::Settle, || hold.settle(call));
-            return Stepped {
-                calls: 1,
-                answer: Some(receipt.spent.into()),
-            };
-        }
-        let sent = turn % 4 == 1;
-        if sent {
-            hold.sent();
-        }
-        place::at(Place::Drop, || drop(hold));
-        Stepped {
-            calls: sent.into(),
-            answer: None,
-        }
+        reserve(&self.0, amount, turn)
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -121,6 +142,10 @@ impl Subject for Locked {
 
     fn fresh() -> Self {
         Self(Mutex::new(BudgetPool::unconstrained().snapshot()))
+    }
+
+    fn pool(&self) -> Option<&BudgetPool> {
+        None
     }
 
     fn step(&self, amount: u64, _: u64) -> Stepped {

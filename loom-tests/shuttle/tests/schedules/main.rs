@@ -4,18 +4,11 @@
 mod programs;
 
 use programs::{ten, ADMISSION, ALL, CHANGES, RESERVATIONS};
-use token_budget_pool::scenario::{Event, Scenario, Whose};
+use token_budget_pool::scenario::{Event, Scenario};
 use token_budget_pool::{Limits, MicroUsd};
 
-const ONE: Whose = Whose::Number(1);
-const TWO: Whose = Whose::Number(2);
-const THREE: Whose = Whose::Number(3);
-const FOUR: Whose = Whose::Number(4);
-
-/// Many updates: whoever goes through the shared pair then wants one of its own.
-const HOT: u64 = 2_000;
-
-fn scenario(name: &'static str, threads: [Whose; 4]) -> Scenario {
+/// Four threads that take a detour as soon as a lane is held.
+fn scenario(name: &'static str) -> Scenario {
     // Any of them may be the first to bind.
     let limits = Limits::none()
         .input_tokens(75)
@@ -23,24 +16,27 @@ fn scenario(name: &'static str, threads: [Whose; 4]) -> Scenario {
         .total_tokens(145)
         .cost(MicroUsd::from_nanos(75))
         .calls(16);
-    threads
-        .into_iter()
-        .fold(Scenario::new(name, limits), |scenario, whose| {
-            scenario.thread(whose, [])
-        })
+    (0..4).fold(Scenario::new(name, limits), |scenario, _| {
+        scenario.thread([])
+    })
 }
 
 #[test]
 fn admission() {
-    scenario("admission", [ONE, TWO, THREE, FOUR])
+    scenario("admission")
         .room(4)
-        .meets([Event::Refused, Event::Lost, Event::OverwrittenWhileRead])
+        .meets([
+            Event::Refused,
+            Event::LookedFirst,
+            Event::Lost,
+            Event::OverwrittenWhileRead,
+        ])
         .sample(|| ten(ADMISSION));
 }
 
 #[test]
 fn reservations() {
-    scenario("reservations", [ONE, TWO, THREE, FOUR])
+    scenario("reservations")
         .room(4)
         .meets([Event::Refused, Event::Lost, Event::OverwrittenWhileRead])
         .sample(|| ten(RESERVATIONS));
@@ -48,56 +44,70 @@ fn reservations() {
 
 #[test]
 fn limits_that_change() {
-    scenario("limits_that_change", [ONE, TWO, THREE, FOUR])
+    scenario("limits_that_change")
         .room(4)
-        .meets([Event::Refused, Event::Lost, Event::OverwrittenWhileRead])
+        .meets([
+            Event::Refused,
+            Event::Lost,
+            Event::OverwrittenWhileRead,
+            Event::TermsReused,
+        ])
         .sample(|| ten(CHANGES));
 }
 
-/// There are two numbers. Who ends gives its own back, and somebody else finishes with it.
+/// All lanes are appended while others are at work.
 #[test]
-fn threads_that_come_and_go() {
-    scenario("threads_that_come_and_go", [Whose::Taken; 4])
-        .numbers(2)
-        .version(HOT)
-        .meets([Event::Lost, Event::SharedTaken, Event::NumberReused])
+fn a_fresh_pool() {
+    scenario("a_fresh_pool")
+        .meets([
+            Event::Lost,
+            Event::Held,
+            Event::Detour,
+            Event::Appended,
+            Event::AppendLost,
+            Event::HandedOver,
+            Event::DetourHandedOver,
+        ])
         .sample(|| ten(ALL));
 }
 
+/// Threads wait for some turns. So most take turns in one lane, and few take a detour.
 #[test]
-fn numbers_that_are_lent() {
-    scenario("numbers_that_are_lent", [Whose::Lent; 4])
-        .numbers(2)
-        .meets([Event::Lost, Event::SharedTaken, Event::NumberReused])
+fn threads_that_wait() {
+    scenario("threads_that_wait")
+        .patience(150)
+        .meets([
+            Event::Lost,
+            Event::Held,
+            Event::Followed,
+            Event::Detour,
+            Event::HandedOver,
+            Event::DetourHandedOver,
+        ])
         .sample(|| ten(ALL));
 }
 
-/// All numbers are taken, so they take turns with the shared pair, beside one who has its own.
+/// A thread that is none of the four holds lane 0 for ever.
 #[test]
-fn the_shared_pair_in_a_crowd() {
-    let threads = [Whose::None, Whose::None, Whose::None, FOUR];
-    scenario("the_shared_pair_in_a_crowd", threads)
-        .room(4)
-        .meets([Event::Lost, Event::SharedTaken, Event::OverwrittenWhileRead])
+fn lane_0_is_held_for_ever() {
+    scenario("lane_0_is_held_for_ever")
+        .patience(150)
+        .stuck()
+        .meets([
+            Event::Lost,
+            Event::Held,
+            Event::Followed,
+            Event::Appended,
+            Event::DetourHandedOver,
+        ])
         .sample(|| ten(ALL));
 }
 
-/// Two need the first page, two the table of the far pages and a page of it.
+/// Readers look once, and then claim a lane.
 #[test]
-fn pages() {
-    let threads = [ONE, TWO, Whose::Number(65), Whose::Number(66)];
-    scenario("pages", threads)
-        .version(HOT)
-        .meets([Event::Lost, Event::SharedTaken, Event::PageLost])
-        .sample(|| ten(ALL));
-}
-
-/// A fresh pool and a thread of each kind.
-#[test]
-fn all_kinds_of_threads() {
-    let threads = [THREE, Whose::Taken, Whose::Lent, Whose::None];
-    scenario("all_kinds_of_threads", threads)
-        .numbers(2)
-        .meets(Event::ALL)
+fn readers_that_claim() {
+    scenario("readers_that_claim")
+        .looks(1)
+        .meets([Event::Lost, Event::ReaderClaimed, Event::LookedFirst])
         .sample(|| ten(ALL));
 }

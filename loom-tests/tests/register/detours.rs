@@ -1,0 +1,127 @@
+//! Further lanes: appended, followed, handed over.
+
+use crate::case::{case, Begin, Do, Free, FreeAtOnce, Hold};
+use crate::step::{Limit, Peek, Put};
+use crate::sync::Event;
+
+#[test]
+fn two_append_a_lane() {
+    case()
+        .setup([Hold])
+        .role([Put(1)])
+        .role([Put(2)])
+        .preemptions(3, 2)
+        .check([0; 2], [0; 2], &[Event::AppendLost, Event::Detour]);
+}
+
+#[test]
+fn two_append_a_lane_beside_a_reader() {
+    case()
+        .one_amount()
+        .setup([Hold])
+        .role([Put(1)])
+        .role([Put(2)])
+        .role([Peek])
+        .check([0; 6], [0; 6], &[Event::AppendLost]);
+}
+
+/// A reader learns of a lane from the head.
+#[test]
+fn a_reader_of_a_new_lane() {
+    case()
+        .setup([Hold])
+        .role([Limit(5)])
+        .role([Peek, Peek])
+        .preemptions(3, 2)
+        .check([0; 2], [0; 2], &[Event::Appended]);
+}
+
+/// A thread that waits learns of a lane from the head, and claims it.
+#[test]
+fn a_follower_of_a_new_lane() {
+    case()
+        .patient()
+        .setup([Hold])
+        .role([Put(1)])
+        .role([Put(2)])
+        .preemptions(3, 2)
+        .check([0; 2], [0; 2], &[Event::Followed]);
+}
+
+#[test]
+fn lane_1_is_handed_over() {
+    case()
+        .setup([Hold, Do(Put(1))])
+        .role([Put(2)])
+        .role([Put(4), Put(8)])
+        .check([0; 2], [0; 2], &[Event::DetourHandedOver]);
+}
+
+#[test]
+fn lane_1_is_handed_over_to_one_that_waits() {
+    case()
+        .patient()
+        .setup([Hold, Do(Put(1))])
+        .role([Put(2)])
+        .role([Put(4), Put(8)])
+        .preemptions(2, 1)
+        .check([0; 2], [0; 2], &[Event::DetourHandedOver, Event::Followed]);
+}
+
+#[test]
+fn lane_1_is_handed_over_beside_a_reader() {
+    case()
+        .one_amount()
+        .setup([Hold, Do(Put(1))])
+        .role([Put(2)])
+        .role([Put(4)])
+        .role([Peek])
+        .check([0; 6], [0; 6], &[Event::DetourHandedOver, Event::Moved]);
+}
+
+/// What is in the claim of lane 0 is an old head, since lane 1 was used meanwhile.
+#[test]
+fn an_old_head_in_the_claim() {
+    case()
+        .setup([Hold, Do(Put(1)), FreeAtOnce])
+        .role([Put(2)])
+        .role([Put(4), Put(8)])
+        .check([0; 2], [0; 2], &[Event::Lost]);
+}
+
+/// Lane 0 is held by one that comes back, and lane 1 is current.
+#[test]
+fn two_lanes_and_a_reader() {
+    case()
+        .one_amount()
+        .setup([Do(Put(1)), Begin(0, Put(2))])
+        .role([])
+        .role([Put(4), Put(16)])
+        .role([Peek])
+        .preemptions(1, 1)
+        .check([0; 6], [0; 6], &[Event::Detour, Event::Moved]);
+}
+
+/// A state of lane 1 is rewritten with terms in lane 2, which the reader does not know yet.
+#[test]
+fn a_reference_to_a_lane_not_known_here() {
+    case()
+        .one_amount()
+        .setup([Hold, Do(Put(1)), Begin(0, Put(2))])
+        .role([])
+        .role([Limit(5)])
+        .role([Peek])
+        .check([0; 6], [0; 6], &[Event::NullReference]);
+}
+
+/// The same in place of the reader with one that holds lane 0.
+#[test]
+fn a_reference_to_a_lane_that_a_holder_does_not_know() {
+    case()
+        .one_amount()
+        .setup([Hold, Do(Put(1)), Begin(0, Put(2)), Free, Begin(2, Put(16))])
+        .role([])
+        .role([Limit(5)])
+        .role([])
+        .check([0; 6], [0; 6], &[Event::NullReference]);
+}

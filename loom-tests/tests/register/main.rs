@@ -1,0 +1,28 @@
+//! The register itself, with as few words as it takes.
+//!
+//! loom tries for each load each store that it may read, so what is explored grows with
+//! two to the power of the words that a slow reader reads. A pool reads twenty; here are
+//! one or two amounts and one term. It is the register that has the orderings, and this is
+//! where they are checked; the other files check that what stands on it is right.
+//!
+//! A scenario (see `case.rs`) is a register, what is done before the threads start, and a
+//! program for each thread.
+
+#[path = "../../../src/register/mod.rs"]
+#[allow(dead_code)]
+mod register;
+#[path = "../../src/sync.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod sync;
+
+mod case;
+mod step;
+
+mod detours;
+mod hints;
+mod lanes;
+mod never_were;
+mod readers;
+mod terms;
+mod unbounded;
+mod unwinding;

@@ -1,0 +1,189 @@
+//! Changes of the terms: lines that are written again, by one lane or by several.
+
+use crate::case::{case, Begin, Do, Free, Hold};
+use crate::step::{Add, Limit, Peek, Put, Raise};
+use crate::sync::Event;
+
+#[test]
+fn terms_change_among_records() {
+    case()
+        .limit(5)
+        .role([Limit(9), Add(1)])
+        .role([Add(4), Add(3)])
+        .preemptions(2, 1)
+        .check([0; 2], [0; 2], &[Event::Lost, Event::Refused]);
+}
+
+#[test]
+fn terms_change_among_records_exactly() {
+    case()
+        .one_amount()
+        .limit(5)
+        .exactly()
+        .role([Limit(9), Add(1)])
+        .role([Add(4), Add(3)])
+        .preemptions(2, 1)
+        .check([0; 2], [0; 2], &[Event::Lost, Event::Refused]);
+}
+
+#[test]
+fn two_change_terms() {
+    case()
+        .one_amount()
+        .limit(5)
+        .role([Raise(10)])
+        .role([Raise(100), Add(3)])
+        .preemptions(2, 1)
+        .check([0; 2], [0; 2], &[Event::Lost, Event::TermsMoved]);
+}
+
+#[test]
+fn terms_change_beside_a_reader() {
+    case()
+        .limit(5)
+        .setup([Do(Limit(6))])
+        .role([Limit(7), Limit(8)])
+        .role([Peek])
+        .check([0; 2], [0; 2], &[Event::Moved, Event::TermsReused]);
+}
+
+/// The line of the first terms is written again, with other amounts, while a slow reader
+/// still follows the first reference.
+#[test]
+fn a_line_is_used_again_beside_a_reader() {
+    case()
+        .one_amount()
+        .limit(5)
+        .setup([Do(Limit(6))])
+        .role([Limit(7), Put(1), Limit(8)])
+        .role([Peek])
+        .check([0; 2], [0; 2], &[Event::TermsReused]);
+}
+
+/// Terms from lane 0, then from lane 1, then from lane 0 again, and a slow reader of the first.
+#[test]
+fn terms_of_two_lanes_beside_a_reader() {
+    case()
+        .one_amount()
+        .limit(5)
+        .setup([Hold, Do(Limit(6)), Free])
+        .role([Limit(7), Limit(8)])
+        .role([Peek, Peek])
+        .preemptions(3, 2)
+        .check([0; 2], [0; 2], &[Event::Moved]);
+}
+
+#[test]
+fn terms_from_a_holder_that_comes_back_beside_a_reader() {
+    case()
+        .one_amount()
+        .limit(5)
+        .setup([Do(Limit(6)), Begin(0, Raise(10))])
+        .role([])
+        .role([Raise(100)])
+        .role([Peek])
+        .preemptions(1, 1)
+        .check([0; 6], [0; 6], &[Event::TermsMoved, Event::Moved]);
+}
+
+/// Terms of lane 1, then of lane 2, then the first line of lane 1 again, and a reader that still
+/// follows the reference to it.
+#[test]
+fn a_lane_is_used_again_beside_a_reader() {
+    case()
+        .one_amount()
+        .limit(5)
+        .setup([
+            Hold,
+            Do(Limit(6)),
+            Begin(0, Raise(10)),
+            Begin(1, Raise(100)),
+        ])
+        .role([])
+        .role([Put(1)])
+        .role([Peek])
+        .check([0; 6], [0; 6], &[Event::TermsMoved, Event::Moved]);
+}
+
+#[test]
+fn terms_from_a_holder_that_comes_back() {
+    case()
+        .limit(5)
+        .setup([Do(Put(1)), Begin(0, Raise(10))])
+        .role([])
+        .role([Raise(100), Put(2), Raise(1_000)])
+        .preemptions(3, 1)
+        .check([0; 2], [0; 2], &[Event::TermsMoved]);
+}
+
+// After a change, the next update from lane 0 brings the terms home.
+
+/// Home has the first terms, which a slow reader still reads.
+#[test]
+fn terms_go_home_beside_a_reader() {
+    case()
+        .one_amount()
+        .limit(5)
+        .setup([Do(Put(1))])
+        .role([Limit(6), Put(2)])
+        .role([Peek])
+        .check([0; 2], [0; 2], &[Event::CopiedHome, Event::TermsReused]);
+}
+
+#[test]
+fn terms_go_home_beside_a_writer() {
+    case()
+        .limit(5)
+        .setup([Do(Limit(9))])
+        .role([Add(4), Add(1)])
+        .role([Add(3), Add(2)])
+        .preemptions(2, 1)
+        .check(
+            [0; 2],
+            [0; 2],
+            &[Event::CopiedHome, Event::CopyLost, Event::Refused],
+        );
+}
+
+/// Another change of terms comes between.
+#[test]
+fn terms_go_home_beside_another_change() {
+    case()
+        .one_amount()
+        .limit(5)
+        .setup([Hold, Do(Limit(6)), Free])
+        .role([Put(1), Add(2)])
+        .role([Raise(100), Add(50)])
+        .check(
+            [0; 2],
+            [0; 2],
+            &[Event::CopiedHome, Event::CopyLost, Event::TermsMoved],
+        );
+}
+
+/// The same, where it is the holder of lane 0 that comes back.
+#[test]
+fn terms_go_home_with_a_holder_that_comes_back() {
+    case()
+        .one_amount()
+        .limit(5)
+        .setup([Do(Limit(6)), Begin(0, Put(1))])
+        .role([])
+        .role([Raise(100)])
+        .role([Peek])
+        .preemptions(1, 1)
+        .check([0; 6], [0; 6], &[Event::CopiedHome, Event::Moved]);
+}
+
+/// The change of terms comes from lane 1, while the reader reads the first terms at home.
+#[test]
+fn terms_of_lane_1_go_home_beside_a_reader() {
+    case()
+        .one_amount()
+        .limit(5)
+        .setup([Begin(0, Put(1))])
+        .role([])
+        .role([Limit(6)])
+        .role([Peek])
+        .check([0; 6], [0; 6], &[Event::CopiedHome, Event::Moved]);
+}

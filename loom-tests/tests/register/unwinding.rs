@@ -1,0 +1,58 @@
+//! An operation that unwinds under a claim, which is released then.
+
+use crate::case::{case, Do};
+use crate::step::{Limit, Peek, Put, Raise, Unwind, UnwindRaise};
+use crate::sync::Event;
+
+#[test]
+fn a_holder_unwinds() {
+    case()
+        .setup([Do(Put(1))])
+        .role([Unwind(8, 0), Put(2)])
+        .role([Put(4), Peek])
+        .check([0; 2], [0; 2], &[Event::Unwound]);
+}
+
+#[test]
+fn a_holder_unwinds_exactly() {
+    case()
+        .one_amount()
+        .exactly()
+        .setup([Do(Put(1))])
+        .role([Unwind(8, 0), Put(2)])
+        .role([Put(4), Peek])
+        .check([0; 2], [0; 2], &[Event::Unwound]);
+}
+
+/// It unwinds only if the other came first, also in a second attempt.
+#[test]
+fn a_holder_unwinds_after_a_lost_cas() {
+    case()
+        .setup([Do(Put(1))])
+        .role([Unwind(8, 3), Put(2)])
+        .role([Put(4)])
+        .check([0; 2], [0; 2], &[Event::Unwound, Event::Lost]);
+}
+
+#[test]
+fn a_holder_unwinds_beside_a_reader() {
+    case()
+        .one_amount()
+        .setup([Do(Put(1))])
+        .role([Unwind(8, 0), Put(2)])
+        .role([Put(4)])
+        .role([Peek])
+        .preemptions(1, 1)
+        .check([0; 6], [0; 6], &[Event::Unwound]);
+}
+
+#[test]
+fn a_change_of_terms_unwinds() {
+    case()
+        .one_amount()
+        .limit(5)
+        .setup([Do(Put(1)), Do(Limit(6))])
+        .role([UnwindRaise, Raise(10)])
+        .role([Raise(100), Peek])
+        .check([0; 2], [0; 2], &[Event::Unwound]);
+}
