@@ -11,7 +11,7 @@ fn two_append_a_lane() {
         .role([Put(1)])
         .role([Put(2)])
         .preemptions(3, 2)
-        .check([0; 2], [0; 2], &[Event::AppendLost, Event::Detour]);
+        .check([75; 2], [560; 2], &[Event::AppendLost, Event::Detour]);
 }
 
 #[test]
@@ -22,7 +22,11 @@ fn two_append_a_lane_beside_a_reader() {
         .role([Put(1)])
         .role([Put(2)])
         .role([Peek])
-        .check([0; 6], [0; 6], &[Event::AppendLost]);
+        .check(
+            [1200, 1_000, 1200, 1_000, 130, 130],
+            [1100, 1100, 1100, 1100, 260, 260],
+            &[Event::AppendLost],
+        );
 }
 
 /// A reader learns of a lane from the head.
@@ -33,7 +37,7 @@ fn a_reader_of_a_new_lane() {
         .role([Limit(5)])
         .role([Peek, Peek])
         .preemptions(3, 2)
-        .check([0; 2], [0; 2], &[Event::Appended]);
+        .check([15, 1], [290, 150], &[Event::Appended]);
 }
 
 /// A thread that waits learns of a lane from the head, and claims it.
@@ -45,7 +49,7 @@ fn a_follower_of_a_new_lane() {
         .role([Put(1)])
         .role([Put(2)])
         .preemptions(3, 2)
-        .check([0; 2], [0; 2], &[Event::Followed]);
+        .check([100; 2], [1_000; 2], &[Event::Followed]);
 }
 
 #[test]
@@ -54,7 +58,7 @@ fn lane_1_is_handed_over() {
         .setup([Hold, Do(Put(1))])
         .role([Put(2)])
         .role([Put(4), Put(8)])
-        .check([0; 2], [0; 2], &[Event::DetourHandedOver]);
+        .check([180, 4600], [6900, 31_000], &[Event::DetourHandedOver]);
 }
 
 #[test]
@@ -65,7 +69,11 @@ fn lane_1_is_handed_over_to_one_that_waits() {
         .role([Put(2)])
         .role([Put(4), Put(8)])
         .preemptions(2, 1)
-        .check([0; 2], [0; 2], &[Event::DetourHandedOver, Event::Followed]);
+        .check(
+            [350, 14_000],
+            [970, 3400],
+            &[Event::DetourHandedOver, Event::Followed],
+        );
 }
 
 #[test]
@@ -76,7 +84,11 @@ fn lane_1_is_handed_over_beside_a_reader() {
         .role([Put(2)])
         .role([Put(4)])
         .role([Peek])
-        .check([0; 6], [0; 6], &[Event::DetourHandedOver, Event::Moved]);
+        .check(
+            [5_000, 3500, 5_000, 3500, 250, 250],
+            [2400, 2400, 2400, 2400, 380, 380],
+            &[Event::DetourHandedOver, Event::Moved],
+        );
 }
 
 /// What is in the claim of lane 0 is an old head, since lane 1 was used meanwhile.
@@ -86,7 +98,7 @@ fn an_old_head_in_the_claim() {
         .setup([Hold, Do(Put(1)), FreeAtOnce])
         .role([Put(2)])
         .role([Put(4), Put(8)])
-        .check([0; 2], [0; 2], &[Event::Lost]);
+        .check([130, 420], [1400, 2700], &[Event::Lost]);
 }
 
 /// Lane 0 is held by one that comes back, and lane 1 is current.
@@ -99,7 +111,11 @@ fn two_lanes_and_a_reader() {
         .role([Put(4), Put(16)])
         .role([Peek])
         .preemptions(1, 1)
-        .check([0; 6], [0; 6], &[Event::Detour, Event::Moved]);
+        .check(
+            [2700, 2700, 1500, 1500, 88, 88],
+            [3900, 3900, 1700, 1700, 220, 220],
+            &[Event::Detour, Event::Moved],
+        );
 }
 
 /// A state of lane 1 is rewritten with terms in lane 2, which the reader does not know yet.
@@ -111,7 +127,11 @@ fn a_reference_to_a_lane_not_known_here() {
         .role([])
         .role([Limit(5)])
         .role([Peek])
-        .check([0; 6], [0; 6], &[Event::NullReference]);
+        .check(
+            [2900, 2200, 2300, 2_000, 1_000, 960],
+            [1400, 1400, 760, 760, 170, 170],
+            &[Event::NullReference],
+        );
 }
 
 /// The same in place of the reader with one that holds lane 0.
@@ -123,5 +143,9 @@ fn a_reference_to_a_lane_that_a_holder_does_not_know() {
         .role([])
         .role([Limit(5)])
         .role([])
-        .check([0; 6], [0; 6], &[Event::NullReference]);
+        .check(
+            [4500, 3800, 4200, 4_000, 3400, 2700],
+            [1500, 1500, 920, 920, 930, 930],
+            &[Event::NullReference],
+        );
 }

@@ -21,7 +21,11 @@ fn refused_accepted_and_reset() {
         .role([Add(2), Reset, Add(5)])
         .role([Add(1), Add(3)])
         .preemptions(2, 1)
-        .check([0; 2], [0; 2], &[Event::LookedFirst, Event::Refused]);
+        .check(
+            [27_000, 9_000],
+            [5_000, 6700],
+            &[Event::LookedFirst, Event::Refused],
+        );
 }
 
 /// What happened before a look is in it.
@@ -31,7 +35,7 @@ fn roomy_after_a_reset() {
         .role([Reset, Signal])
         .role([Look, Add(3)])
         .preemptions(3, 3)
-        .check([0; 2], [0; 2], &[Event::LookedFirst]);
+        .check([93, 99], [570, 930], &[Event::LookedFirst]);
 }
 
 #[test]
@@ -40,7 +44,7 @@ fn roomy_after_a_raise() {
         .role([Raise(5), Signal])
         .role([Look, Add(3)])
         .preemptions(3, 3)
-        .check([0; 2], [0; 2], &[Event::LookedFirst]);
+        .check([93, 49], [1500, 1300], &[Event::LookedFirst]);
 }
 
 /// A look must not see one reset and the other's sum.
@@ -52,7 +56,7 @@ fn a_look_races_with_resets() {
         .role([Reset, Put(4)])
         .role([Add(2)])
         .preemptions(2, 1)
-        .check([0; 2], [0; 2], &[Event::LookedFirst, Event::Moved]);
+        .check([3800, 420], [300; 2], &[Event::LookedFirst, Event::Moved]);
 }
 
 #[test]
@@ -62,7 +66,11 @@ fn a_look_races_with_raises() {
         .role([Raise(1), Raise(2)])
         .role([Add(2)])
         .preemptions(2, 1)
-        .check([0; 2], [0; 2], &[Event::LookedFirst, Event::Moved]);
+        .check(
+            [28_000, 1],
+            [3200, 1800],
+            &[Event::LookedFirst, Event::Moved],
+        );
 }
 
 /// One that looks as often as it may, claims a lane.
@@ -73,7 +81,11 @@ fn a_look_that_gives_up() {
         .looks(1)
         .role([Reset, Put(4)])
         .role([Add(2)])
-        .check([0; 2], [0; 2], &[Event::LookedFirst, Event::Moved]);
+        .check(
+            [5900, 680],
+            [15_000, 2200],
+            &[Event::LookedFirst, Event::Moved],
+        );
 }
 
 #[test]
@@ -84,7 +96,11 @@ fn two_look_and_claim() {
         .role([Add(2), Add(1)])
         .role([Add(3), Add(7)])
         .preemptions(2, 1)
-        .check([0; 2], [0; 2], &[Event::LookedFirst, Event::Refused]);
+        .check(
+            [23_000, 2100],
+            [2800, 3800],
+            &[Event::LookedFirst, Event::Refused],
+        );
 }
 
 #[test]
@@ -94,7 +110,7 @@ fn a_look_beside_a_lane_handed_over() {
         .role([Add(1), Add(9)])
         .role([Put(1)])
         .preemptions(2, 1)
-        .check([0; 2], [0; 2], &[Event::LookedFirst]);
+        .check([1900, 280], [2100, 400], &[Event::LookedFirst]);
 }
 
 /// The terms of a lane that the look does not know yet.
@@ -109,7 +125,11 @@ fn a_look_at_a_lane_not_known_here() {
         .role([Raise(5)])
         .role([Add(3)])
         .preemptions(1, 1)
-        .check([0; 6], [0; 6], &[Event::NullReference, Event::LookedFirst]);
+        .check(
+            [4800, 4800, 2900, 2900, 75, 75],
+            [10_000, 10_000, 6500, 6500, 190, 190],
+            &[Event::NullReference, Event::LookedFirst],
+        );
 }
 
 /// Both were told that they were refused, and never were.
@@ -121,7 +141,7 @@ fn a_hint_that_is_wrong() {
         .role([Put(1)])
         .role([Add(2), Put(4)])
         .preemptions(2, 1)
-        .check([0; 2], [0; 2], &[Event::Held]);
+        .check([2800, 27_000], [1800, 3100], &[Event::Held]);
 }
 
 #[test]
@@ -130,7 +150,7 @@ fn a_hint_for_another_register() {
         .setup([RefusedElsewhere(0), RefusedElsewhere(1)])
         .role([Put(1)])
         .role([Add(2)])
-        .check([0; 2], [0; 2], &[Event::Held]);
+        .check([90; 2], [450, 490], &[Event::Held]);
 }
 
 /// Both look at the claim of lane 0 before they write to it.
@@ -142,7 +162,7 @@ fn after_a_detour() {
         .role([Put(1), Put(8)])
         .role([Add(2), Put(4)])
         .preemptions(2, 1)
-        .check([0; 2], [0; 2], &[Event::Held]);
+        .check([19_000; 2], [2300; 2], &[Event::Held]);
 }
 
 #[test]
@@ -153,5 +173,5 @@ fn after_a_detour_lane_0_is_still_held() {
         .role([Put(1)])
         .role([Add(2), Put(4)])
         .preemptions(2, 1)
-        .check([0; 2], [0; 2], &[Event::Held, Event::Followed]);
+        .check([510, 14_000], [980, 3500], &[Event::Held, Event::Followed]);
 }

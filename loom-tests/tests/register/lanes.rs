@@ -12,8 +12,8 @@ fn two_writers_twice() {
         .role([Add(4), Add(3)])
         .preemptions(2, 1)
         .check(
-            [0; 2],
-            [0; 2],
+            [6500; 2],
+            [1_000; 2],
             &[Event::Lost, Event::Refused, Event::Held, Event::Appended],
         );
 }
@@ -26,7 +26,7 @@ fn two_writers_twice_exactly() {
         .role([Add(1), Add(2)])
         .role([Add(4), Add(3)])
         .preemptions(2, 1)
-        .check([0; 2], [0; 2], &[Event::Lost, Event::Refused]);
+        .check([15_000; 2], [2200; 2], &[Event::Lost, Event::Refused]);
 }
 
 #[test]
@@ -39,8 +39,8 @@ fn two_patient_writers_twice() {
         .role([Add(4), Add(3)])
         .preemptions(2, 1)
         .check(
-            [0; 2],
-            [0; 2],
+            [11_000; 2],
+            [2100; 2],
             &[Event::Lost, Event::Refused, Event::Followed],
         );
 }
@@ -49,8 +49,8 @@ fn two_patient_writers_twice() {
 #[test]
 fn lane_0_is_handed_over() {
     case().role([Put(1)]).role([Put(2), Put(4)]).check(
-        [0; 2],
-        [0; 2],
+        [400, 2500],
+        [1400, 12_000],
         &[Event::Held, Event::HandedOver],
     );
 }
@@ -62,7 +62,11 @@ fn lane_0_is_handed_over_exactly() {
         .exactly()
         .role([Put(1)])
         .role([Put(2), Put(4)])
-        .check([0; 2], [0; 2], &[Event::Held, Event::HandedOver]);
+        .check(
+            [400, 2200],
+            [2100, 16_000],
+            &[Event::Held, Event::HandedOver],
+        );
 }
 
 /// The same by a refusal, which leaves in the claim the head that it saw.
@@ -74,7 +78,7 @@ fn lane_0_is_handed_over_by_a_refusal() {
         .role([Add(9)])
         .role([Put(2), Put(4)])
         .preemptions(2, 1)
-        .check([0; 2], [0; 2], &[Event::Held, Event::Refused]);
+        .check([150, 20_000], [390, 1800], &[Event::Held, Event::Refused]);
 }
 
 /// The same with the reader that would see the current slot being written.
@@ -85,7 +89,11 @@ fn lane_0_is_handed_over_beside_a_reader() {
         .role([Put(1)])
         .role([Put(2)])
         .role([Peek])
-        .check([0; 6], [0; 6], &[Event::HandedOver, Event::Moved]);
+        .check(
+            [4500, 3300, 4500, 3300, 1600, 1600],
+            [1200, 1200, 1200, 1200, 230, 230],
+            &[Event::HandedOver, Event::Moved],
+        );
 }
 
 /// The holder of lane 0 has an old head when it comes back.
@@ -97,7 +105,7 @@ fn a_holder_comes_back() {
         .role([])
         .role([Add(3), Add(4)])
         .preemptions(3, 2)
-        .check([0; 2], [0; 2], &[Event::Lost, Event::Held]);
+        .check([72, 170], [500, 360], &[Event::Lost, Event::Held]);
 }
 
 #[test]
@@ -109,7 +117,7 @@ fn a_holder_comes_back_exactly() {
         .role([])
         .role([Add(3), Add(4)])
         .preemptions(3, 2)
-        .check([0; 2], [0; 2], &[Event::Held]);
+        .check([72, 170], [750, 500], &[Event::Held]);
 }
 
 /// The same, and it is refused then.
@@ -121,7 +129,7 @@ fn a_holder_comes_back_and_is_refused() {
         .role([])
         .role([Put(2), Reset])
         .preemptions(3, 2)
-        .check([0; 2], [0; 2], &[Event::Refused]);
+        .check([11, 52], [450, 710], &[Event::Refused]);
 }
 
 #[test]
@@ -134,7 +142,11 @@ fn a_holder_comes_back_beside_two_writers() {
         .role([Add(3)])
         .role([Add(5)])
         .preemptions(1, 1)
-        .check([0; 6], [0; 6], &[Event::Lost, Event::Refused]);
+        .check(
+            [2200, 2200, 770, 770, 770, 770],
+            [5200, 5200, 1800, 1800, 1800, 1800],
+            &[Event::Lost, Event::Refused],
+        );
 }
 
 #[test]
@@ -145,7 +157,11 @@ fn three_writers() {
         .role([Put(2)])
         .role([Put(4)])
         .preemptions(1, 1)
-        .check([0; 6], [0; 6], &[Event::Lost, Event::Held, Event::Appended]);
+        .check(
+            [2700; 6],
+            [5900; 6],
+            &[Event::Lost, Event::Held, Event::Appended],
+        );
 }
 
 #[test]
@@ -156,5 +172,5 @@ fn a_holder_comes_back_beside_a_patient_writer() {
         .setup([Do(Put(1)), Begin(0, Add(2))])
         .role([])
         .role([Add(3), Add(4)])
-        .check([0; 2], [0; 2], &[Event::Lost, Event::Held]);
+        .check([110, 130], [910, 500], &[Event::Lost, Event::Held]);
 }

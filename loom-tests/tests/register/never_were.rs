@@ -24,7 +24,7 @@ fn two_change_terms() {
         .role([])
         .role([])
         .preemptions(3, 2)
-        .check([0; 2], [0; 2], &[Event::TermsMoved]);
+        .check([780, 450], [1500, 5700], &[Event::TermsMoved]);
 }
 
 #[test]
@@ -33,7 +33,11 @@ fn two_change_terms_beside_a_reader() {
         .role([])
         .role([])
         .role([Peek])
-        .check([0; 6], [0; 6], &[Event::TermsMoved]);
+        .check(
+            [6200, 5900, 16_000, 10_000, 730, 730],
+            [3800, 3800, 10_000, 10_000, 1100, 1100],
+            &[Event::TermsMoved],
+        );
 }
 
 /// The same, where nothing but the Acquire fence shows the holder of lane 0 that the head has
@@ -45,7 +49,11 @@ fn only_the_fence_shows_it() {
         .role([Raise(100)])
         .role([])
         .preemptions(1, 1)
-        .check([0; 6], [0; 6], &[Event::TermsMoved]);
+        .check(
+            [190, 190, 11_000, 11_000, 560, 560],
+            [2_000, 2_000, 38_000, 38_000, 3900, 3900],
+            &[Event::TermsMoved],
+        );
 }
 
 /// The holder of lane 0 does not change terms, but brings them home.
@@ -55,7 +63,7 @@ fn they_do_not_go_home() {
         .role([])
         .role([])
         .preemptions(3, 2)
-        .check([0; 2], [0; 2], &[Event::TermsMoved]);
+        .check([300, 380], [800, 2300], &[Event::TermsMoved]);
 }
 
 #[test]
@@ -65,5 +73,9 @@ fn only_the_fence_keeps_them_from_home() {
         .role([Raise(100)])
         .role([])
         .preemptions(1, 1)
-        .check([0; 6], [0; 6], &[Event::Moved]);
+        .check(
+            [110, 110, 6200, 6200, 120, 120],
+            [830, 830, 21_000, 21_000, 1200, 1200],
+            &[Event::Moved],
+        );
 }

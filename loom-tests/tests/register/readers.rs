@@ -12,7 +12,11 @@ fn a_writer_and_a_reader() {
         .setup([Do(Put(1))])
         .role([Put(2), Put(4)])
         .role([Peek])
-        .check([0; 2], [0; 2], &[Event::OverwrittenWhileRead, Event::Moved]);
+        .check(
+            [460, 82],
+            [2700, 390],
+            &[Event::OverwrittenWhileRead, Event::Moved],
+        );
 }
 
 #[test]
@@ -22,16 +26,17 @@ fn a_writer_and_a_reader_exactly() {
         .setup([Do(Put(1))])
         .role([Put(2), Put(4)])
         .role([Peek])
-        .check([0; 2], [0; 2], &[Event::OverwrittenWhileRead]);
+        .check([460, 1], [4400, 370], &[Event::OverwrittenWhileRead]);
 }
 
 /// A second read goes no further back.
 #[test]
 fn a_writer_and_two_reads() {
-    case()
-        .role([Put(2), Put(4)])
-        .role([Peek, Peek])
-        .check([0; 2], [0; 2], &[Event::Moved]);
+    case().role([Put(2), Put(4)]).role([Peek, Peek]).check(
+        [1800, 330],
+        [7400, 1200],
+        &[Event::Moved],
+    );
 }
 
 /// In place of the reader one that is refused. The writer takes a detour round its lane.
@@ -43,7 +48,7 @@ fn a_writer_and_one_that_is_refused() {
         .role([Put(2), Put(4)])
         .role([Add(9)])
         .preemptions(2, 1)
-        .check([0; 2], [0; 2], &[Event::Refused, Event::Moved]);
+        .check([20_000, 150], [1800, 390], &[Event::Refused, Event::Moved]);
 }
 
 /// The same where a slot is written again while the refused thread reads it.
@@ -56,8 +61,8 @@ fn one_that_is_refused_reads_a_slot_written_again() {
         .role([Put(4)])
         .role([])
         .check(
-            [0; 2],
-            [0; 2],
+            [110, 100],
+            [1300, 850],
             &[Event::OverwrittenWhileRead, Event::Refused],
         );
 }
@@ -70,7 +75,7 @@ fn two_are_refused() {
         .role([Put(2), Add(8)])
         .role([Add(9), Put(4)])
         .preemptions(2, 1)
-        .check([0; 2], [0; 2], &[Event::Refused]);
+        .check([4400, 1600], [2800, 2_000], &[Event::Refused]);
 }
 
 /// A reader that looks once, and then claims a lane.
@@ -81,7 +86,7 @@ fn a_reader_that_claims() {
         .setup([Do(Put(1))])
         .role([Put(2), Put(4)])
         .role([Peek, Peek])
-        .check([0; 2], [0; 2], &[Event::ReaderClaimed]);
+        .check([9500, 1200], [28_000, 4300], &[Event::ReaderClaimed]);
 }
 
 /// One that claims at once: then a writer takes a detour, and the head moves under the claim.
@@ -92,7 +97,11 @@ fn a_reader_that_claims_at_once() {
         .setup([Do(Put(1))])
         .role([Put(2), Put(4)])
         .role([Peek])
-        .check([0; 2], [0; 2], &[Event::ReaderClaimed, Event::Moved]);
+        .check(
+            [6600, 81],
+            [34_000, 1400],
+            &[Event::ReaderClaimed, Event::Moved],
+        );
 }
 
 /// The same where lane 0 is held by one that comes back.
@@ -106,5 +115,9 @@ fn a_reader_that_claims_beside_a_holder_that_comes_back() {
         .role([Put(4)])
         .role([Peek])
         .preemptions(1, 1)
-        .check([0; 6], [0; 6], &[Event::ReaderClaimed]);
+        .check(
+            [1600, 1600, 680, 680, 110, 110],
+            [3100, 3100, 1200, 1200, 340, 340],
+            &[Event::ReaderClaimed],
+        );
 }

@@ -11,7 +11,11 @@ fn terms_change_among_records() {
         .role([Limit(9), Add(1)])
         .role([Add(4), Add(3)])
         .preemptions(2, 1)
-        .check([0; 2], [0; 2], &[Event::Lost, Event::Refused]);
+        .check(
+            [15_000, 2800],
+            [3_000, 3100],
+            &[Event::Lost, Event::Refused],
+        );
 }
 
 #[test]
@@ -23,7 +27,7 @@ fn terms_change_among_records_exactly() {
         .role([Limit(9), Add(1)])
         .role([Add(4), Add(3)])
         .preemptions(2, 1)
-        .check([0; 2], [0; 2], &[Event::Lost, Event::Refused]);
+        .check([14_000, 2300], [2600, 1800], &[Event::Lost, Event::Refused]);
 }
 
 #[test]
@@ -34,7 +38,11 @@ fn two_change_terms() {
         .role([Raise(10)])
         .role([Raise(100), Add(3)])
         .preemptions(2, 1)
-        .check([0; 2], [0; 2], &[Event::Lost, Event::TermsMoved]);
+        .check(
+            [1500, 19_000],
+            [380, 2200],
+            &[Event::Lost, Event::TermsMoved],
+        );
 }
 
 #[test]
@@ -44,7 +52,7 @@ fn terms_change_beside_a_reader() {
         .setup([Do(Limit(6))])
         .role([Limit(7), Limit(8)])
         .role([Peek])
-        .check([0; 2], [0; 2], &[Event::Moved, Event::TermsReused]);
+        .check([1_000, 1], [8500, 590], &[Event::Moved, Event::TermsReused]);
 }
 
 /// The line of the first terms is written again, with other amounts, while a slow reader
@@ -57,7 +65,7 @@ fn a_line_is_used_again_beside_a_reader() {
         .setup([Do(Limit(6))])
         .role([Limit(7), Put(1), Limit(8)])
         .role([Peek])
-        .check([0; 2], [0; 2], &[Event::TermsReused]);
+        .check([5700, 1], [30_000, 1400], &[Event::TermsReused]);
 }
 
 /// Terms from lane 0, then from lane 1, then from lane 0 again, and a slow reader of the first.
@@ -70,7 +78,7 @@ fn terms_of_two_lanes_beside_a_reader() {
         .role([Limit(7), Limit(8)])
         .role([Peek, Peek])
         .preemptions(3, 2)
-        .check([0; 2], [0; 2], &[Event::Moved]);
+        .check([120, 1], [1900, 660], &[Event::Moved]);
 }
 
 #[test]
@@ -83,7 +91,11 @@ fn terms_from_a_holder_that_comes_back_beside_a_reader() {
         .role([Raise(100)])
         .role([Peek])
         .preemptions(1, 1)
-        .check([0; 6], [0; 6], &[Event::TermsMoved, Event::Moved]);
+        .check(
+            [530, 530, 190, 190, 26, 26],
+            [1200, 1200, 670, 670, 130, 130],
+            &[Event::TermsMoved, Event::Moved],
+        );
 }
 
 /// Terms of lane 1, then of lane 2, then the first line of lane 1 again, and a reader that still
@@ -102,7 +114,11 @@ fn a_lane_is_used_again_beside_a_reader() {
         .role([])
         .role([Put(1)])
         .role([Peek])
-        .check([0; 6], [0; 6], &[Event::TermsMoved, Event::Moved]);
+        .check(
+            [1500, 870, 14_000, 11_000, 46, 46],
+            [2500, 2500, 4900, 4900, 240, 240],
+            &[Event::TermsMoved, Event::Moved],
+        );
 }
 
 #[test]
@@ -113,7 +129,7 @@ fn terms_from_a_holder_that_comes_back() {
         .role([])
         .role([Raise(100), Put(2), Raise(1_000)])
         .preemptions(3, 1)
-        .check([0; 2], [0; 2], &[Event::TermsMoved]);
+        .check([640, 6200], [1200, 550], &[Event::TermsMoved]);
 }
 
 // After a change, the next update from lane 0 brings the terms home.
@@ -127,7 +143,11 @@ fn terms_go_home_beside_a_reader() {
         .setup([Do(Put(1))])
         .role([Limit(6), Put(2)])
         .role([Peek])
-        .check([0; 2], [0; 2], &[Event::CopiedHome, Event::TermsReused]);
+        .check(
+            [460, 1],
+            [3500, 320],
+            &[Event::CopiedHome, Event::TermsReused],
+        );
 }
 
 #[test]
@@ -139,8 +159,8 @@ fn terms_go_home_beside_a_writer() {
         .role([Add(3), Add(2)])
         .preemptions(2, 1)
         .check(
-            [0; 2],
-            [0; 2],
+            [12_000; 2],
+            [1600; 2],
             &[Event::CopiedHome, Event::CopyLost, Event::Refused],
         );
 }
@@ -155,8 +175,8 @@ fn terms_go_home_beside_another_change() {
         .role([Put(1), Add(2)])
         .role([Raise(100), Add(50)])
         .check(
-            [0; 2],
-            [0; 2],
+            [1800, 1100],
+            [27_000, 15_000],
             &[Event::CopiedHome, Event::CopyLost, Event::TermsMoved],
         );
 }
@@ -172,7 +192,11 @@ fn terms_go_home_with_a_holder_that_comes_back() {
         .role([Raise(100)])
         .role([Peek])
         .preemptions(1, 1)
-        .check([0; 6], [0; 6], &[Event::CopiedHome, Event::Moved]);
+        .check(
+            [530, 530, 190, 190, 26, 26],
+            [1200, 1200, 680, 680, 140, 140],
+            &[Event::CopiedHome, Event::Moved],
+        );
 }
 
 /// The change of terms comes from lane 1, while the reader reads the first terms at home.
@@ -185,5 +209,9 @@ fn terms_of_lane_1_go_home_beside_a_reader() {
         .role([])
         .role([Limit(6)])
         .role([Peek])
-        .check([0; 6], [0; 6], &[Event::CopiedHome, Event::Moved]);
+        .check(
+            [2400, 1900, 2400, 2100, 900, 860],
+            [1100, 1100, 730, 730, 150, 150],
+            &[Event::CopiedHome, Event::Moved],
+        );
 }

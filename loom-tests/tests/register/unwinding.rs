@@ -10,7 +10,7 @@ fn a_holder_unwinds() {
         .setup([Do(Put(1))])
         .role([Unwind(8, 0), Put(2)])
         .role([Put(4), Peek])
-        .check([0; 2], [0; 2], &[Event::Unwound]);
+        .check([330, 410], [3200, 3300], &[Event::Unwound]);
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn a_holder_unwinds_exactly() {
         .setup([Do(Put(1))])
         .role([Unwind(8, 0), Put(2)])
         .role([Put(4), Peek])
-        .check([0; 2], [0; 2], &[Event::Unwound]);
+        .check([290, 260], [4600, 3900], &[Event::Unwound]);
 }
 
 /// It unwinds only if the other came first, also in a second attempt.
@@ -31,7 +31,7 @@ fn a_holder_unwinds_after_a_lost_cas() {
         .setup([Do(Put(1))])
         .role([Unwind(8, 3), Put(2)])
         .role([Put(4)])
-        .check([0; 2], [0; 2], &[Event::Unwound, Event::Lost]);
+        .check([2500, 200], [12_000, 1600], &[Event::Unwound, Event::Lost]);
 }
 
 #[test]
@@ -43,7 +43,11 @@ fn a_holder_unwinds_beside_a_reader() {
         .role([Put(4)])
         .role([Peek])
         .preemptions(1, 1)
-        .check([0; 6], [0; 6], &[Event::Unwound]);
+        .check(
+            [1200, 1200, 1300, 1300, 190, 190],
+            [2900, 2900, 2700, 2700, 550, 550],
+            &[Event::Unwound],
+        );
 }
 
 #[test]
@@ -54,5 +58,5 @@ fn a_change_of_terms_unwinds() {
         .setup([Do(Put(1)), Do(Limit(6))])
         .role([UnwindRaise, Raise(10)])
         .role([Raise(100), Peek])
-        .check([0; 2], [0; 2], &[Event::Unwound]);
+        .check([360, 300], [6800, 4400], &[Event::Unwound]);
 }
