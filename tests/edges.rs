@@ -150,11 +150,7 @@ fn tokens_past_what_can_be_counted_are_refused_like_a_cap() {
     assert_eq!(pool.record(1, 0, 0.0), refused("input_tokens", most, most));
     assert_eq!(
         why(pool.try_charge(usage(1, 0, 0)).unwrap_err()),
-        (
-            Cap::InputTokens,
-            Reason::Exhausted,
-            [MOST.into(), MOST.into(), 0, 1]
-        )
+        (Cap::InputTokens, Reason::Exhausted, [MOST, MOST, 0, 1])
     );
     let pool = BudgetPool::unconstrained();
     pool.record(0, MOST, 0.0).unwrap();
@@ -532,7 +528,7 @@ fn every_cap_says_why_it_refuses_with_the_numbers_it_went_by() {
             (100, Reason::Exhausted),
             (101, Reason::NeverFits),
         ] {
-            let numbers = (cap, reason, [100, 40, 30, asked.into()]);
+            let numbers = (cap, reason, [100, 40, 30, asked]);
             let attempts = [
                 pool.try_charge(call(asked)).unwrap_err(),
                 pool.check(call(asked)).unwrap_err(),
