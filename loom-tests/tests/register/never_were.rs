@@ -28,6 +28,7 @@ fn two_change_terms() {
 }
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes tens of seconds")]
 fn two_change_terms_beside_a_reader() {
     lane_1_is_current(Raise(10), &LANE_2_IS_CURRENT)
         .role([])
@@ -43,6 +44,7 @@ fn two_change_terms_beside_a_reader() {
 /// The same, where nothing but the Acquire fence shows the holder of lane 0 that the head has
 /// moved.
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes tens of seconds")]
 fn only_the_fence_shows_it() {
     lane_1_is_current(Raise(10), &[Begin(1, Put(2)), Begin(2, Put(4))])
         .role([])
@@ -67,6 +69,7 @@ fn they_do_not_go_home() {
 }
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes tens of seconds")]
 fn only_the_fence_keeps_them_from_home() {
     lane_1_is_current(Put(16), &[Begin(1, Put(2)), Begin(2, Put(4))])
         .role([])

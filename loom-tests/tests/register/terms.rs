@@ -167,6 +167,7 @@ fn terms_go_home_beside_a_writer() {
 
 /// Another change of terms comes between.
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes tens of seconds")]
 fn terms_go_home_beside_another_change() {
     case()
         .one_amount()
