@@ -8,7 +8,10 @@ use crate::operation::{usage, Caller, Op};
 use crate::overlap::until_enough_overlap;
 use crate::recorder::{Call, Stamps};
 use crate::search::Search;
-use crate::THREADS;
+
+/// Not as many as for records alone: a call that waits gives way to others, so that with 16
+/// threads most calls of a window overlap, and the search takes minutes.
+const THREADS: [usize; 3] = [2, 4, 8];
 
 /// Threads that go on from window to window together, in each with so many calls.
 fn in_windows(
