@@ -6,7 +6,7 @@
 //! refused although it fitted, for totals that were never true, and for a read that comes
 //! late. Records and reads of totals are checked in one go, however many (`records.rs` and
 //! `checker.rs`). Resets, reservations and changes of the limits do not all tell their place
-//! in the order, so it is searched for (`windows.rs` and `search.rs`).
+//! in the order, so it is searched for (`windows.rs` and `search.rs`), with 2 to 8 threads.
 //!
 //! That the checkers catch what is wrong is checked on a pool that is wrong (`naive.rs`), on
 //! histories written by hand, and on random ones, beside brute force.
