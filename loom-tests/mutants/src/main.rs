@@ -81,7 +81,7 @@ fn run(args: &Args) -> Result<bool> {
         }
         return Ok(true);
     }
-    // Before the hour that it takes to have something to write.
+    // Before the long run that it takes to have something to write.
     let out = args.out.as_deref().map(|path| {
         let file = File::create(path).with_context(|| format!("--out {}", path.display()))?;
         Ok::<_, anyhow::Error>(file)
