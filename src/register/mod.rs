@@ -384,6 +384,16 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
                 return Answer::Refused(refusal);
             }
         }
+        self.update_looking_first(operation)
+    }
+
+    /// Claims lane 0 if it looks free, and otherwise the lane that the head names.
+    // Not inlined: a refusal, which does without, would save registers for it.
+    #[inline(never)]
+    fn update_looking_first<O>(&self, operation: O) -> Answer<O::Done, O::Refusal>
+    where
+        O: Operation<A, T>,
+    {
         let claim = match self.try_claim_seen_free(0, &self.lane) {
             Some(claim) => {
                 set_hint(0);
