@@ -65,6 +65,14 @@ macro_rules! contestants {
     };
 }
 
+/// Those that do private work between the records.
+macro_rules! with_work {
+    ($run:ident) => {
+        contestants![$run, Budget: TryCharge, Record, IntegerMutex<Std>, IntegerMutex<ParkingLot>,
+            Published, Nothing]
+    };
+}
+
 /// Everything that is compared.
 pub(crate) fn heats(plan: &Plan) -> Vec<Heat> {
     let mut heats = Vec::new();
@@ -85,26 +93,10 @@ pub(crate) fn heats(plan: &Plan) -> Vec<Heat> {
             accepting.extend(contestants![accepted, Budget: LaneAlone]);
         }
         often(Workload::Accepted, accepting);
-        often(
-            Workload::Work50,
-            contestants![after_50_ns, Budget: TryCharge, Record, IntegerMutex<Std>,
-                IntegerMutex<ParkingLot>, Published, Nothing],
-        );
-        often(
-            Workload::Work100,
-            contestants![after_100_ns, Budget: TryCharge, Record, IntegerMutex<Std>,
-                IntegerMutex<ParkingLot>, Published, Nothing],
-        );
-        often(
-            Workload::Work200,
-            contestants![after_200_ns, Budget: TryCharge, Record, IntegerMutex<Std>,
-                IntegerMutex<ParkingLot>, Published, Nothing],
-        );
-        often(
-            Workload::Work1000,
-            contestants![after_1000_ns, Budget: TryCharge, Record, IntegerMutex<Std>,
-                IntegerMutex<ParkingLot>, Published, Nothing],
-        );
+        often(Workload::Work50, with_work!(after_50_ns));
+        often(Workload::Work100, with_work!(after_100_ns));
+        often(Workload::Work200, with_work!(after_200_ns));
+        often(Workload::Work1000, with_work!(after_1000_ns));
         often(
             Workload::Rejected,
             contestants![rejected, Budget: TryCharge, Record, IntegerMutex<Std>,
