@@ -532,7 +532,7 @@ impl<T> AtomicPtr<T> {
 
     pub(crate) fn load(&self, ordering: Ordering) -> *mut T {
         // The drop of a register loads every pointer. In a model that has failed, a lane is
-        // lost instead, but the failure is told.
+        // lost instead, and the failure is still reported.
         if std::thread::panicking() && watch(|watch| watch.unwinding) == 0 {
             return std::ptr::null_mut();
         }

@@ -166,7 +166,7 @@ pub fn apart<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The pool that the calling thread uses from now on. Its lane 0 is told from others by the address.
+/// The pool that the calling thread uses from now on. Its address shows which lane 0 is its own.
 pub fn set_pool(pool: &BudgetPool) {
     POOL.set(std::ptr::from_ref(pool) as usize);
 }

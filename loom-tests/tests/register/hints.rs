@@ -132,7 +132,7 @@ fn a_look_at_a_lane_not_known_here() {
         );
 }
 
-/// Both were told that they were refused, and never were.
+/// Both have a hint that they were refused, and neither was.
 #[test]
 fn a_hint_that_is_wrong() {
     case()

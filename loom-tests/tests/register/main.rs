@@ -9,8 +9,10 @@
 //! program for each thread.
 
 #[path = "../../../src/register/mod.rs"]
+// The scenarios use no `fixed` and no `make_lanes`.
 #[allow(dead_code)]
 mod register;
+// Also compiled as a module of the library's files, where more of it is used.
 #[path = "../../src/sync.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod sync;
