@@ -28,8 +28,8 @@ fn reserve_and_drop_beside_a_record() {
     .thread([Op::Reserve(usage(1, 2, 12)), Op::Drop(0)])
     .thread([Op::Record(5, 7, 11)])
     .meets([Event::Refused, Event::Lost])
-    .preemptions(1, 1)
-    .check([2005, 11], [3929, 328]);
+    .preemptions(2, 1)
+    .check([45440, 412], [3929, 328]);
 }
 
 #[test]
@@ -56,8 +56,8 @@ fn parts_beside_a_record() {
         ]))
         .thread([Op::Record(11, 17, 17), Op::Record(2, 3, 4)])
         .meets([Event::Refused, Event::Lost])
-        .preemptions(2, 1)
-        .check([132, 287], [51, 1127]);
+        .preemptions(2, 2)
+        .check([151, 328], [5231, 15300]);
 }
 
 #[test]
@@ -69,8 +69,8 @@ fn a_part_beside_a_record() {
         )
         .thread([Op::Record(11, 17, 17), Op::Record(2, 3, 4)])
         .meets([Event::Refused, Event::Lost])
-        .preemptions(2, 1)
-        .check([132, 287], [51, 1127]);
+        .preemptions(2, 2)
+        .check([151, 328], [5231, 15300]);
 }
 
 #[test]
@@ -97,8 +97,8 @@ fn two_extend() {
         .role(Role::new([Op::Extend(0, usage(1, 8, 3))]).before([Op::Reserve(usage(1, 10, 3))]))
         .role(Role::new([Op::Extend(0, usage(2, 9, 4))]).before([Op::Reserve(usage(5, 7, 4))]))
         .meets([Event::Refused, Event::Lost])
-        .preemptions(2, 1)
-        .check([67, 67], [41, 41]);
+        .preemptions(3, 2)
+        .check([127, 127], [1208, 1208]);
 }
 
 /// Over a reset what is held stays, and is counted in the new period.
@@ -115,8 +115,8 @@ fn a_reset_beside_a_call_in_flight() {
         )
         .thread([Op::Take])
         .meets([Event::Lost])
-        .preemptions(1, 1)
-        .check([1992, 13], [3848, 317]);
+        .preemptions(2, 1)
+        .check([42526, 461], [3848, 317]);
 }
 
 /// Closing refuses what asks for room, also for a call in flight.
@@ -127,8 +127,8 @@ fn closed_beside_an_extend() {
         .role(Role::new([Op::Extend(0, usage(2, 3, 5))]).before([Op::Reserve(usage(1, 12, 3))]))
         .thread([Op::Close])
         .meets([Event::Lost, Event::Refused])
-        .preemptions(2, 1)
-        .check([83, 68], [44, 117]);
+        .preemptions(3, 2)
+        .check([153, 134], [1912, 2212]);
 }
 
 /// And it loses nothing of what is in flight.
@@ -141,8 +141,8 @@ fn closed_beside_a_settle() {
         )
         .thread([Op::Close, Op::Record(1, 2, 3)])
         .meets([Event::Lost, Event::Refused])
-        .preemptions(2, 1)
-        .check([165, 319], [229, 996]);
+        .preemptions(3, 1)
+        .check([337, 1016], [229, 996]);
 }
 
 /// Once the change has returned, nothing is reserved by the old limits.
@@ -156,6 +156,6 @@ fn limits_lowered_beside_a_reserve() {
     .thread([Op::Reserve(usage(1, 15, 3))])
     .thread([Op::SetLimits(Limits::none().output_tokens(14))])
     .meets([Event::Lost, Event::Refused])
-    .preemptions(2, 1)
-    .check([83, 68], [39, 109]);
+    .preemptions(3, 2)
+    .check([153, 134], [1459, 1889]);
 }

@@ -15,8 +15,8 @@ fn limits_change_between_records() {
     .role(Role::new([Op::Record(13, 17, 19)]).before([Op::Record(1, 2, 3)]))
     .thread([Op::SetLimits(Limits::none().input_tokens(10).calls(2))])
     .meets([Event::Refused, Event::Lost])
-    .preemptions(1, 1)
-    .check([13, 11], [42, 117]);
+    .preemptions(2, 2)
+    .check([95, 78], [1729, 2132]);
 }
 
 /// Two operators who each add ten add twenty.
@@ -63,8 +63,8 @@ fn closed_between_records() {
         .role(Role::new([Op::Record(5, 7, 11)]).before([Op::Record(1, 2, 3)]))
         .thread([Op::Close])
         .meets([Event::Lost, Event::Refused])
-        .preemptions(1, 1)
-        .check([13, 11], [46, 120]);
+        .preemptions(3, 2)
+        .check([153, 134], [2038, 2309]);
 }
 
 /// Counting a call without a price sets terms.
@@ -75,6 +75,6 @@ fn unpriced_calls_beside_a_record() {
         .role(Role::new([Op::TryCharge(Usage::tokens(5, 7))]).before([Op::Record(1, 2, 3)]))
         .role(Role::new([Op::Take]).before([Op::Charge(Usage::tokens(13, 17))]))
         .meets([Event::Lost])
-        .preemptions(1, 1)
-        .check([13, 13], [154, 121]);
+        .preemptions(2, 2)
+        .check([96, 96], [5777, 5329]);
 }

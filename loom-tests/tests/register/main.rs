@@ -9,7 +9,7 @@
 //! program for each thread.
 
 #[path = "../../../src/register/mod.rs"]
-// The scenarios use no `fixed` and no `make_lanes`.
+// What only a pool asks a register for.
 #[allow(dead_code)]
 mod register;
 // Also compiled as a module of the library's files, where more of it is used.
