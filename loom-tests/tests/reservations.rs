@@ -28,8 +28,8 @@ fn reserve_and_drop_beside_a_record() {
     .thread([Op::Reserve(usage(1, 2, 12)), Op::Drop(0)])
     .thread([Op::Record(5, 7, 11)])
     .meets([Event::Refused, Event::Lost])
-    .preemptions(2, 1)
-    .check([45440, 412], [3929, 328]);
+    .preemptions(1, 1)
+    .check([2005, 11], [3929, 328]);
 }
 
 #[test]
@@ -69,8 +69,8 @@ fn a_part_beside_a_record() {
         )
         .thread([Op::Record(11, 17, 17), Op::Record(2, 3, 4)])
         .meets([Event::Refused, Event::Lost])
-        .preemptions(2, 2)
-        .check([151, 328], [5231, 15300]);
+        .preemptions(2, 1)
+        .check([151, 328], [51, 1127]);
 }
 
 #[test]
