@@ -384,13 +384,14 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
                 return Answer::Refused(refusal);
             }
         }
-        self.update_looking_first(operation)
+        self.update_after_hint(operation)
     }
 
-    /// Claims lane 0 if it looks free, and otherwise the lane that the head names.
+    /// The rest of `update_by_hint`, if the hint led to no refusal: claims a lane, lane 0 only if it
+    /// looks free.
     // Not inlined: a refusal, which does without, would save registers for it.
     #[inline(never)]
-    fn update_looking_first<O>(&self, operation: O) -> Answer<O::Done, O::Refusal>
+    fn update_after_hint<O>(&self, operation: O) -> Answer<O::Done, O::Refusal>
     where
         O: Operation<A, T>,
     {

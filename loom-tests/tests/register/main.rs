@@ -9,10 +9,10 @@
 //! program for each thread.
 
 #[path = "../../../src/register/mod.rs"]
-// What only a pool asks a register for.
+// Only pools use the marks and `fixed`.
 #[allow(dead_code)]
 mod register;
-// Also compiled as a module of the library's files, where more of it is used.
+// `loom-tests/src/scenario.rs` uses the rest of it.
 #[path = "../../src/sync.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod sync;
