@@ -74,9 +74,10 @@
 //!   ([`BudgetPool::charge`], [`Hold::settle`], [`Hold::settle_so_far`], [`Builder::restore`])
 //!   and limits lowered later can leave it beyond; a receipt tells by how much `spent` alone
 //!   is.
-//! - **No false refusal.** A call is refused only if there was a moment during it at which
-//!   the pool was too full for it. A cap refuses only calls that ask for more of its
-//!   dimension.
+//! - **No false refusal.** For lack of room, a call is refused only if there was a moment during it at
+//!   which the pool was too full for it. A cap refuses only calls that ask for more of its dimension.
+//!   (A closed pool refuses every admission. An invalid cost is always refused, and so is an unknown
+//!   one where cost is limited and none was assumed.)
 //! - **Snapshots that existed.** All numbers of a [`Snapshot`] are of one moment, no older
 //!   than anything that happened before the call, and they never run backwards in one
 //!   thread.
@@ -106,8 +107,8 @@
 //! # Limits
 //!
 //! - A call that never ends (its thread is suspended for ever, or killed, or, on Linux, was not copied by `fork`)
-//!   keeps one lane of the pool: memory of 384 bytes (x86-64). Calls that come before the next one is
-//!   accepted wait as said above. Up to 4,095 such calls leave a pool working.
+//!   keeps one lane of the pool: memory of 384 bytes (x86-64). Until another call is
+//!   accepted, new ones may first wait as described above. Up to 4,095 such calls leave a pool working.
 //! - A lane is appended, which calls the allocator, when a call finds every lane held. This happens
 //!   when more calls are suspended at once than ever before. [`Builder::threads`] appends lanes
 //!   beforehand. With one more for it, a record from a signal handler that interrupted a record

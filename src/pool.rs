@@ -26,8 +26,8 @@ use crate::usage::{Spent, Usage};
 /// | just asking | [`check`](Self::check), [`snapshot`](Self::snapshot), [`totals`](Self::totals) | |
 ///
 /// Every operation takes effect in one step, on all counts together: the order of the steps explains
-/// every answer. None of them takes a lock or awaits. A call that meets another one may spin for some
-/// microseconds and yield a few times, which is short enough for async code ([the
+/// every answer. None of them takes a lock or awaits. A call that meets another one may spin and
+/// yield for some tens of microseconds, which is short enough for async code ([the
 /// exceptions](crate#limits)). A thread that is suspended inside one stops no other. For want of
 /// room a call is refused only if there was a moment during it at which the pool really had too
 /// little.
@@ -67,7 +67,8 @@ impl BudgetPool {
     /// # Errors
     ///
     /// [`Rejected`], with the pool unchanged: it is closed, or limits cost and the
-    /// call's is unknown with nothing assumed for it, or a limit leaves too little room.
+    /// call's is unknown with nothing assumed for it, or a limit leaves too little room, or a count
+    /// would pass `u64::MAX`.
     ///
     /// # Examples
     ///

@@ -17,7 +17,8 @@ pub struct Receipt {
     /// step.
     pub spent: Spent,
     /// By how much this step counted more than the call still held. A
-    /// [`charge`](crate::BudgetPool::charge) held nothing, so this is all of it.
+    /// [`charge`](crate::BudgetPool::charge) held nothing, so this is all its tokens and cost. The
+    /// calls are zero, here and in `told_more`.
     pub overrun: Excess,
     /// By how much more was told in parts than the call came to. It stays counted:
     /// what is spent is never lowered.

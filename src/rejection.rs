@@ -45,7 +45,8 @@ pub enum Rejected {
 pub struct Exceeded {
     /// Which limit. Where several refuse, the first with the worst reason.
     pub cap: Dimension,
-    /// The limit; `u64::MAX`, the most that can be counted, where none is set.
+    /// The limit; `u64::MAX`, the most that can be counted, where none is set. If too many calls are in
+    /// flight, 2,147,483,647, the most that can be.
     pub limit: u64,
     /// What was spent.
     pub spent: u64,

@@ -25,8 +25,9 @@ impl BudgetPool {
     ///
     /// [`Rejected`], with the pool unchanged: it is closed, or limits cost and the
     /// estimate has none with nothing [assumed](crate::Builder::assumed_cost) for it, or a limit
-    /// leaves too little room. If only what others hold is in the way,
-    /// [`Rejected::is_busy`] says so: that is what to try again on.
+    /// leaves too little room, or a count would pass `u64::MAX`, or 2,147,483,647 calls are in flight.
+    /// If only what others hold is in the way, [`Rejected::is_busy`] says so: that is what to try again
+    /// on.
     ///
     /// # Examples
     ///
@@ -174,8 +175,8 @@ pub type OwnedReservation = Hold<Arc<BudgetPool>>;
 /// | [`forfeit`](Self::forfeit), or a drop after [`sent`](Self::sent) or [`settle_so_far`](Self::settle_so_far) | nobody knows | what was held | counted |
 /// | [`refund`](Self::refund), or a drop before `sent` or a part | nothing was billed | back to the pool | not counted, unless it told a part |
 ///
-/// A drop is where an error, a panic and an aborted task end up; it waits for
-/// nobody, and like any update allocates only where the pool grows. A `let _ =`
+/// A drop is where an error, a panic and an aborted task end up. It never awaits; like any
+/// update it may spin for a moment, and allocates only where the pool grows. A `let _ =`
 /// drops at once; bind it to a name. A reservation that is leaked
 /// (`mem::forget`) holds its part of the budget for as long as the pool lives.
 ///
@@ -333,8 +334,9 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
     ///
     /// The total is cumulative, as the providers' own reports are: telling the same
     /// total twice moves no amount, telling less than before moves none either. A
-    /// cost that is not told yet stays held. Whether the call is priced goes by the last
-    /// total told.
+    /// cost that is not told yet stays held. If the last total told has no cost, a
+    /// [`refund`](Self::refund), a [`forfeit`](Self::forfeit) and a drop count the call as unpriced. The
+    /// last two also do if the estimate had none.
     ///
     /// # Examples
     ///
@@ -369,9 +371,10 @@ impl<P: Borrow<BudgetPool>> Hold<P> {
         receipt
     }
 
-    /// Holds this much more, if it fits. The call does not wait for itself: what it
-    /// holds already counts as part of what is `requested`. With an unknown cost, the hold
-    /// is raised to the pool's assumed cost if it is below it.
+    /// Holds this much more, if it fits. A refusal has what this call holds already in
+    /// `requested`, not in `reserved`. If `more` has no cost, the hold grows until what was told and
+    /// what is held reach the pool's assumed cost, if it has one; a later
+    /// [`forfeit`](Self::forfeit) or drop counts the call as unpriced.
     ///
     /// # Errors
     ///
