@@ -1,4 +1,4 @@
-//! Two hundred concurrent calls to a provider that is slow, fails and gets aborted,
+//! Two hundred concurrent calls to a provider that is slow and fails, some of them aborted,
 //! against a budget of five dollars.
 //!
 //! ```sh
@@ -8,8 +8,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use token_budget_pool::{BudgetPool, Limits, Price, Rejected, Usage};
+use token_budget_pool::{Amounts, BudgetPool, Limits, Price, Rates, Rejected, Tokens, Usage, Usd};
 use tokio::time::{sleep, timeout};
+
+const BUDGET: Usd = Usd::dollars(5);
+const PROMPT_TOKENS: u64 = 2_000;
+const MAX_OUTPUT_TOKENS: u64 = 1_000;
 
 /// What a call may end in besides a reply.
 #[derive(Debug)]
@@ -25,34 +29,39 @@ impl From<Rejected> for Error {
     }
 }
 
-/// A stand-in for a provider: which call it is decides how it goes.
+/// A stand-in for a provider. The number of the call decides how it goes.
 async fn post(call: u64, price: &Price) -> Result<Usage, Error> {
     sleep(Duration::from_millis(call * 7 % 40)).await;
+    let reply = Tokens {
+        uncached_input: PROMPT_TOKENS,
+        output: 100 + call * 37 % 900,
+        ..Tokens::default()
+    };
     match call % 10 {
         0 => Err(Error::Provider),
         1 => panic!("a bug in a client library"),
         2 => Err(Error::TooManyRequests),
-        _ => Ok(price
-            .usage(2_000, 100 + call * 37 % 900, 0, 0)
-            .expect("small numbers")),
+        _ => Ok(price.usage(reply)),
     }
 }
 
-async fn call(pool: Arc<BudgetPool>, call: u64, price: Price) -> Result<(), Error> {
-    let worst = price.usage(2_000, 1_000, 0, 0).expect("small numbers");
-    let mut hold = pool.reserve_owned(worst)?;
-    sleep(Duration::from_millis(call * 3 % 10)).await; // to prepare the request: aborted here, all is refunded
-    hold.sent();
-    // Aborted here, what is held counts as spent; and so if it fails, but for this one way.
-    let actual = match post(call, &price).await {
+async fn call(pool: Arc<BudgetPool>, number: u64, price: Price) -> Result<(), Error> {
+    let worst_case = price.worst_case(PROMPT_TOKENS, MAX_OUTPUT_TOKENS);
+    let reservation = pool.try_reserve_owned(worst_case)?;
+    // Prepare the request. An abort here gives back all that is reserved.
+    sleep(Duration::from_millis(number * 3 % 10)).await;
+    let call = reservation.start();
+    // From here on the provider may bill the call. After an abort, a panic or an error, all that is
+    // reserved counts, as forfeited.
+    let actual = match post(number, &price).await {
         Err(Error::TooManyRequests) => {
-            hold.refund(); // turned away and not billed
+            let _ = call.release(); // turned away and not billed
             return Err(Error::TooManyRequests);
         }
         posted => posted?,
     };
-    let receipt = hold.settle(actual);
-    if receipt.over_cap.any() {
+    let receipt = call.settle(actual);
+    if receipt.over_limit.any() {
         eprintln!("{receipt}");
     }
     Ok(())
@@ -63,27 +72,26 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The provider's panics are part of the show: one line each is enough.
     std::panic::set_hook(Box::new(|info| eprintln!("{info}")));
 
-    let limits = Limits::none().cost("5".parse()?);
-    let pool = Arc::new(BudgetPool::with_limits(limits));
-    let price = Price::per_million("3", "75", "0.3", "3.75")?;
+    let pool = Arc::new(BudgetPool::new(Limits::unlimited().cost(BUDGET)));
+    let price = Price::per_million(Rates::uncached("3", "75"))?;
 
     let calls: Vec<_> = (0..200)
-        .map(|id| {
+        .map(|number| {
             tokio::spawn(timeout(
                 Duration::from_millis(40),
-                call(pool.clone(), id, price),
+                call(pool.clone(), number, price),
             ))
         })
         .collect();
 
     let (mut settled, mut busy, mut exhausted) = (0, 0, 0);
-    let (mut refunded, mut failed, mut timed_out, mut panicked) = (0, 0, 0, 0);
+    let (mut released, mut failed, mut timed_out, mut panicked) = (0, 0, 0, 0);
     for call in calls {
         match call.await {
             Ok(Ok(Ok(()))) => settled += 1,
             Ok(Ok(Err(Error::Budget(rejected)))) if rejected.is_busy() => busy += 1,
             Ok(Ok(Err(Error::Budget(_)))) => exhausted += 1,
-            Ok(Ok(Err(Error::TooManyRequests))) => refunded += 1,
+            Ok(Ok(Err(Error::TooManyRequests))) => released += 1,
             Ok(Ok(Err(Error::Provider))) => failed += 1,
             Ok(Err(_)) => timed_out += 1,
             Err(_) => panicked += 1,
@@ -91,16 +99,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let end = pool.snapshot();
-    println!("settled {settled}, too many requests {refunded}");
+    println!("settled {settled}, released after too many requests {released}");
     println!("failed {failed}, timed out {timed_out}, panicked {panicked}");
-    println!("turned away: busy {busy} (worth another try), exhausted {exhausted}");
+    println!("refused: busy {busy} (worth another try), exhausted {exhausted}");
     println!(
-        "spent ${} of $5 in {} calls; reserved ${}, in flight {}",
+        "spent ${} of ${BUDGET} in {} calls, ${} of it forfeited in {}; reserved ${}, in flight {}",
         end.spent.cost,
         end.spent.calls,
-        end.reserved.cost.unwrap_or_default(),
+        end.spent.forfeited_cost,
+        end.spent.forfeited_calls,
+        end.reserved.cost,
         end.calls_in_flight,
     );
-    assert_eq!((end.reserved, end.calls_in_flight), (Usage::default(), 0));
+    assert_eq!((end.reserved, end.calls_in_flight), (Amounts::default(), 0));
     Ok(())
 }

@@ -15,9 +15,9 @@ use std::{env, fs, io};
 use token_budget_pool::{BudgetPool, Limits, Restore, Snapshot, Usage};
 
 /// The pool as it was saved, or a new one if it never was. A file that is there and cannot be
-/// read is an error that names it, never a budget of its own.
+/// read is an error that names it, never a fresh budget.
 fn restore(file: &Path) -> Result<BudgetPool, Box<dyn Error>> {
-    let limits = Limits::none().cost("0.05".parse()?);
+    let limits = Limits::unlimited().cost("0.05".parse()?);
     let builder = BudgetPool::builder().limits(limits);
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
@@ -26,18 +26,19 @@ fn restore(file: &Path) -> Result<BudgetPool, Box<dyn Error>> {
     };
     let saved: Snapshot =
         serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
-    // Calls in flight when it was saved may have been billed.
+    // Calls in flight when it was saved may have been billed: they count as forfeited.
     Ok(builder.restore(&saved, Restore::ReservedAsSpent).build())
 }
 
 /// Saved beside the file and moved over it, so that a crash leaves the old one or the new one
-/// whole. What was spent since is not in it.
+/// whole. What is spent after that is not in it.
 fn save(pool: &BudgetPool, file: &Path) -> Result<(), Box<dyn Error>> {
     let mut beside = file.as_os_str().to_owned();
     beside.push(".new");
     let mut new = fs::File::create(&beside)?;
     new.write_all(&serde_json::to_vec_pretty(&pool.snapshot())?)?;
-    // On the disk before it has the name: else a power cut may leave the name to nothing.
+    // It has to be on the disk before it gets the name. Otherwise a power cut may leave an empty
+    // file of that name.
     new.sync_all()?;
     Ok(fs::rename(&beside, file)?)
 }

@@ -1,8 +1,9 @@
 //! Building a pool with more than limits.
 
+use crate::dimension::Guesses;
 use crate::layout::Fixed;
 use crate::limits::Limits;
-use crate::money::MicroUsd;
+use crate::money::Usd;
 use crate::pool::BudgetPool;
 use crate::snapshot::Snapshot;
 use crate::usage::Spent;
@@ -22,7 +23,7 @@ impl BudgetPool {
 /// use token_budget_pool::{BudgetPool, Limits};
 ///
 /// let pool = BudgetPool::builder()
-///     .limits(Limits::none().cost("25".parse()?))
+///     .limits(Limits::unlimited().cost("25".parse()?))
 ///     .assumed_cost("0.02".parse()?)
 ///     .threads(16)
 ///     .build();
@@ -32,7 +33,7 @@ impl BudgetPool {
 #[must_use = "a builder does nothing until it builds"]
 pub struct Builder {
     limits: Limits,
-    assumed_cost: Option<MicroUsd>,
+    assumed_cost: Option<Usd>,
     threads: usize,
     spent: Spent,
 }
@@ -41,15 +42,15 @@ pub struct Builder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Restore {
-    /// It counts as spent: those calls may have been billed. A snapshot does not tell which
-    /// of them had no known cost, so they are restored at what they held, not as unpriced.
+    /// It counts as spent, and its calls as forfeited: they may have been billed. A snapshot does not
+    /// say which of them had no known cost, so none of them counts as unpriced.
     ReservedAsSpent,
     /// It is dropped: those calls are known not to have been made.
     WithoutReserved,
 }
 
 impl Builder {
-    /// The limits; none unless told.
+    /// The limits. Without this the pool is unlimited.
     pub fn limits(mut self, limits: Limits) -> Builder {
         self.limits = limits;
         self
@@ -57,7 +58,7 @@ impl Builder {
 
     /// What a call of unknown cost is taken to cost. With it such calls are admitted
     /// under a limit on cost, at this cost; they are still counted as unpriced.
-    pub fn assumed_cost(mut self, cost: MicroUsd) -> Builder {
+    pub fn assumed_cost(mut self, cost: Usd) -> Builder {
         self.assumed_cost = Some(cost);
         self
     }
@@ -83,10 +84,10 @@ impl Builder {
     /// ```
     /// use token_budget_pool::{BudgetPool, Limits, Restore, Usage};
     ///
-    /// let limits = Limits::none().cost("25".parse()?);
-    /// let old = BudgetPool::with_limits(limits);
+    /// let limits = Limits::unlimited().cost("25".parse()?);
+    /// let old = BudgetPool::new(limits);
     /// old.try_charge(Usage::tokens(1_000, 500).cost("0.5".parse()?))?;
-    /// let hold = old.reserve(Usage::tokens(1_000, 500).cost("0.1".parse()?))?;
+    /// let reservation = old.try_reserve(Usage::tokens(1_000, 500).cost("0.1".parse()?))?;
     /// let saved = old.snapshot(); // with the feature `serde`: to a file
     ///
     /// let pool = BudgetPool::builder()
@@ -94,26 +95,23 @@ impl Builder {
     ///     .restore(&saved, Restore::ReservedAsSpent)
     ///     .build();
     /// assert_eq!(pool.snapshot().spent.cost, "0.6".parse()?);
-    /// # drop(hold);
+    /// # drop(reservation);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn restore(mut self, snapshot: &Snapshot, reserved: Restore) -> Builder {
         self.spent = snapshot.spent;
         if reserved == Restore::ReservedAsSpent {
-            let spent = &mut self.spent;
-            let held = snapshot.reserved;
-            spent.input_tokens = spent.input_tokens.saturating_add(held.input_tokens);
-            spent.output_tokens = spent.output_tokens.saturating_add(held.output_tokens);
-            // A pool's own snapshot knows this cost; one written by others may not.
-            match held.cost {
-                Some(cost) => spent.cost = spent.cost.saturating_add(cost),
-                None => {
-                    spent.unpriced_calls = spent
-                        .unpriced_calls
-                        .saturating_add(snapshot.calls_in_flight)
-                }
-            }
-            spent.calls = spent.calls.saturating_add(snapshot.calls_in_flight);
+            let forfeited = Guesses {
+                unpriced_calls: 0,
+                forfeited_calls: snapshot.calls_in_flight,
+                forfeited_cost: snapshot.reserved.cost.as_nanos(),
+            };
+            let guesses = self.spent.guesses().plus(forfeited);
+            let spent = self
+                .spent
+                .tally()
+                .zip(snapshot.reserved(), u64::saturating_add);
+            self.spent = Spent::of(spent, guesses);
         }
         self
     }
@@ -124,7 +122,7 @@ impl Builder {
             assumed_cost: self.assumed_cost,
             ..Fixed::default()
         };
-        let pool = BudgetPool::new(self.spent, self.limits, fixed);
+        let pool = BudgetPool::from_parts(self.spent, self.limits, fixed);
         pool.make_lanes(self.threads);
         pool
     }

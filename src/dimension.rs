@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::money::Usd;
+
 /// A dimension that a pool limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -12,7 +14,7 @@ pub enum Dimension {
     OutputTokens,
     /// Tokens in and out together.
     TotalTokens,
-    /// Cost. [`Exceeded`](crate::Exceeded) gives its numbers in nano-dollars.
+    /// Cost.
     Cost,
     /// Calls.
     Calls,
@@ -74,6 +76,17 @@ impl Dimension {
         a.saturating_add(b)
     }
 
+    /// This many, in the unit of this dimension. Cost is counted in nano-dollars.
+    pub(crate) const fn amount(self, count: u64) -> Amount {
+        match self {
+            Dimension::InputTokens | Dimension::OutputTokens | Dimension::TotalTokens => {
+                Amount::Tokens(count)
+            }
+            Dimension::Cost => Amount::Cost(Usd::from_nanos(count)),
+            Dimension::Calls => Amount::Calls(count),
+        }
+    }
+
     /// An amount of this dimension as version 0.1 gives it: tokens, calls or dollars.
     #[inline]
     pub(crate) fn as_f64(self, amount: u128) -> f64 {
@@ -97,6 +110,29 @@ impl Dimension {
 impl fmt::Display for Dimension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// An amount of one [`Dimension`], in its unit.
+///
+/// It prints as a number, and a cost as dollars: `1000`, `$0.05`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Amount {
+    /// Tokens.
+    Tokens(u64),
+    /// Dollars.
+    Cost(Usd),
+    /// Calls.
+    Calls(u64),
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Amount::Tokens(count) | Amount::Calls(count) => write!(f, "{count}"),
+            Amount::Cost(cost) => write!(f, "${cost}"),
+        }
     }
 }
 
@@ -130,11 +166,44 @@ impl Tally {
     /// All bits that are set in some amount.
     #[inline(always)]
     pub(crate) fn bits(self) -> u64 {
-        self.input | self.output | self.cost | self.calls
+        let Tally {
+            input,
+            output,
+            cost,
+            calls,
+        } = self;
+        input | output | cost | calls
     }
 
     #[inline(always)]
     pub(crate) fn wide(self) -> Tally<u128> {
         self.zip(Tally::default(), |amount, ()| u128::from(amount))
+    }
+}
+
+/// What was counted, but is not known for certain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Guesses {
+    /// Calls whose cost is unknown.
+    pub(crate) unpriced_calls: u64,
+    /// Calls that count for what was reserved.
+    pub(crate) forfeited_calls: u64,
+    /// What those cost.
+    pub(crate) forfeited_cost: u64,
+}
+
+impl Guesses {
+    /// The most calls of each kind that can be counted.
+    pub(crate) const MOST_CALLS: u64 = u32::MAX as u64;
+
+    /// The sums. Each stops at the most that can be counted.
+    #[inline]
+    pub(crate) fn plus(self, more: Guesses) -> Guesses {
+        let calls = |calls: u64, more| calls.saturating_add(more).min(Guesses::MOST_CALLS);
+        Guesses {
+            unpriced_calls: calls(self.unpriced_calls, more.unpriced_calls),
+            forfeited_calls: calls(self.forfeited_calls, more.forfeited_calls),
+            forfeited_cost: self.forfeited_cost.saturating_add(more.forfeited_cost),
+        }
     }
 }

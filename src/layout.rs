@@ -3,21 +3,28 @@
 //! Everything that must change together is in the register, limits included, so that no operation
 //! can see or use a mixture.
 
-use crate::dimension::{Dimension, Tally};
+use crate::dimension::{Dimension, Guesses, Tally};
 use crate::limits::Limits;
-use crate::money::MicroUsd;
+use crate::money::Usd;
 use crate::register::{self, MARK_BITS};
 use crate::snapshot::Snapshot;
-use crate::usage::{Spent, Usage};
+use crate::usage::{Amounts, Spent};
 
 /// The words that move: what is spent, then what is reserved, each of them tokens in, tokens out,
 /// cost. (The calls are in the marks.)
 pub(crate) const AMOUNTS: usize = 6;
-/// The words that rarely change: the limits in the order of [`Dimension::ALL`], then these two.
-pub(crate) const TERMS: usize = LIMITS + 2;
+/// The words that rarely change: the limits in the order of [`Dimension::ALL`], then these three.
+pub(crate) const TERMS: usize = LIMITS + 3;
 const LIMITS: usize = Dimension::ALL.len();
-/// Calls without a known cost.
-const UNPRICED: usize = LIMITS;
+/// How many calls were counted at a guess:
+///
+/// ```text
+///    63    32 31     0
+/// | forfeited | unpriced |
+/// ```
+const GUESSED_CALLS: usize = LIMITS;
+/// What the forfeited calls cost.
+const FORFEITED_COST: usize = LIMITS + 1;
 /// Flags, and the upper bits of the calls:
 ///
 /// ```text
@@ -26,7 +33,7 @@ const UNPRICED: usize = LIMITS;
 /// ```
 ///
 /// `limited` has a bit for each dimension in which a limit is set. (`u64::MAX` may be a limit.)
-const FLAGS_AND_CALLS: usize = LIMITS + 1;
+const FLAGS_AND_CALLS: usize = LIMITS + 2;
 
 const UPPER_CALLS: u64 = (1 << (u64::BITS - CALL_BITS)) - 1;
 const CLOSED: u64 = 1 << 63;
@@ -55,7 +62,7 @@ pub(crate) type Change<D> = register::Change<AMOUNTS, TERMS, D>;
 /// What never changes in a pool's life.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Fixed {
-    pub(crate) assumed_cost: Option<MicroUsd>,
+    pub(crate) assumed_cost: Option<Usd>,
     /// The cap on cost in dollars, as it was given to `with_caps`.
     pub(crate) cost_cap: Option<f64>,
 }
@@ -64,7 +71,8 @@ pub(crate) struct Fixed {
 pub(crate) fn new_register(spent: Spent, limits: Limits, fixed: Fixed) -> Register {
     let (limits, flags) = words_of(limits);
     let tally = spent.tally();
-    let terms = terms(limits, spent.unpriced_calls, tally.calls, flags);
+    let guesses = Guesses::default().plus(spent.guesses());
+    let terms = terms(limits, guesses, tally.calls, flags);
     let (amounts, marks) = words(tally, Tally::default());
     Register::new(amounts, marks, terms, fixed)
 }
@@ -144,8 +152,13 @@ impl<'a> State<'a> {
     }
 
     #[inline(always)]
-    pub(crate) fn unpriced(&self) -> u64 {
-        self.words.term(UNPRICED)
+    pub(crate) fn guesses(&self) -> Guesses {
+        let calls = self.words.term(GUESSED_CALLS);
+        Guesses {
+            unpriced_calls: calls & Guesses::MOST_CALLS,
+            forfeited_calls: calls >> u32::BITS,
+            forfeited_cost: self.words.term(FORFEITED_COST),
+        }
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -156,8 +169,8 @@ impl<'a> State<'a> {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let reserved = self.reserved();
         Snapshot {
-            spent: Spent::of(self.spent(), self.unpriced()),
-            reserved: Usage::of(reserved),
+            spent: Spent::of(self.spent(), self.guesses()),
+            reserved: Amounts::of(reserved),
             calls_in_flight: reserved.calls,
             limits: self.limits(),
             closed: self.is_closed(),
@@ -168,21 +181,21 @@ impl<'a> State<'a> {
     #[inline(always)]
     pub(crate) fn to<D>(self, spent: Tally, reserved: Tally, done: D) -> Change<D> {
         if (spent.calls ^ self.spent().calls) >> CALL_BITS != 0 {
-            return self.to_unpriced(spent, reserved, self.unpriced(), done);
+            return self.to_guesses(spent, reserved, self.guesses(), done);
         }
         change(spent, reserved, None, done)
     }
 
-    /// The change to other amounts and another number of unpriced calls.
+    /// The change to other amounts and other guesses.
     #[inline(always)]
-    pub(crate) fn to_unpriced<D>(
+    pub(crate) fn to_guesses<D>(
         self,
         spent: Tally,
         reserved: Tally,
-        unpriced: u64,
+        guesses: Guesses,
         done: D,
     ) -> Change<D> {
-        let terms = terms(self.limit_words(), unpriced, spent.calls, self.flags());
+        let terms = terms(self.limit_words(), guesses, spent.calls, self.flags());
         change(spent, reserved, Some(terms), done)
     }
 
@@ -200,7 +213,7 @@ impl<'a> State<'a> {
 
     fn to_terms<D>(self, limits: [u64; LIMITS], flags: u64, done: D) -> Change<D> {
         let spent = self.spent();
-        let terms = terms(limits, self.unpriced(), spent.calls, flags);
+        let terms = terms(limits, self.guesses(), spent.calls, flags);
         change(spent, self.reserved(), Some(terms), done)
     }
 }
@@ -232,10 +245,11 @@ fn words(spent: Tally, reserved: Tally) -> ([u64; AMOUNTS], u64) {
 }
 
 #[inline(always)]
-fn terms(limits: [u64; LIMITS], unpriced: u64, calls: u64, flags: u64) -> [u64; TERMS] {
+fn terms(limits: [u64; LIMITS], guesses: Guesses, calls: u64, flags: u64) -> [u64; TERMS] {
     let mut terms = [0; TERMS];
     terms[..LIMITS].copy_from_slice(&limits);
-    terms[UNPRICED] = unpriced;
+    terms[GUESSED_CALLS] = guesses.forfeited_calls << u32::BITS | guesses.unpriced_calls;
+    terms[FORFEITED_COST] = guesses.forfeited_cost;
     terms[FLAGS_AND_CALLS] = flags | calls >> CALL_BITS;
     terms
 }
@@ -265,10 +279,11 @@ mod tests {
     use crate::ops::request::Request;
     use crate::ops::settle::Settle;
     use crate::rejection::{Exceeded, Reason, Rejected};
+    use crate::usage::Usage;
 
     fn charge() -> Charge {
         Charge {
-            request: Request::call(Usage::tokens(1, 2).cost(MicroUsd::from_nanos(3))),
+            request: Request::call(Usage::tokens(1, 2).cost(Usd::from_nanos(3))),
             unpriced: false,
         }
     }
@@ -279,17 +294,20 @@ mod tests {
 
     #[test]
     fn the_number_of_calls_goes_on_where_its_lower_bits_end() {
-        let limits = Limits::none().input_tokens(5).cost(MicroUsd::MAX);
+        let limits = Limits::unlimited().input_tokens(5).cost(Usd::MAX);
         for calls in [LOWER_CALLS, u64::from(u32::MAX) << CALL_BITS | LOWER_CALLS] {
             let spent = Spent {
                 calls: calls - 1,
                 unpriced_calls: 7,
+                forfeited_calls: 9,
+                forfeited_cost: Usd::from_nanos(11),
                 ..Spent::default()
             };
             let register = new_register(spent, limits, Fixed::default());
             for more in 0..5 {
                 let spent = register.update(charge()).expect("there is room");
-                assert_eq!((spent.calls, spent.unpriced_calls), (calls + more, 7));
+                assert_eq!(spent.calls, calls + more);
+                assert_eq!((spent.unpriced_calls, spent.forfeited_calls), (7, 9));
                 assert_eq!(snapshot(&register).spent, spent);
                 assert_eq!(snapshot(&register).limits, limits);
             }
@@ -307,9 +325,9 @@ mod tests {
             calls: MOST_IN_FLIGHT - 1,
             ..Tally::default()
         };
-        let (limits, flags) = words_of(Limits::none());
+        let (limits, flags) = words_of(Limits::unlimited());
         let (amounts, marks) = words(Tally::default(), reserved);
-        let terms = terms(limits, 0, 0, flags);
+        let terms = terms(limits, Guesses::default(), 0, flags);
         let register = Register::new(amounts, marks, terms, Fixed::default());
         let reserve = Reserve {
             request: charge().request,
@@ -320,7 +338,7 @@ mod tests {
         assert_eq!(
             register.update(reserve),
             Err(Rejected::Exceeded(Exceeded {
-                cap: Dimension::Calls,
+                dimension: Dimension::Calls,
                 limit: MOST_IN_FLIGHT,
                 spent: 0,
                 reserved: MOST_IN_FLIGHT,
@@ -353,7 +371,7 @@ mod tests {
     #[test]
     fn the_search_for_a_lane_finds_lane_0_free_again_where_all_others_are_held() {
         const LANES: usize = 4096;
-        let register = new_register(Spent::default(), Limits::none(), Fixed::default());
+        let register = new_register(Spent::default(), Limits::unlimited(), Fixed::default());
         // The search may outlive a test that fails.
         let register: &'static Register = Box::leak(Box::new(register));
         let first = register.claim();

@@ -1,26 +1,26 @@
-//! Limits: caps in exact numbers.
+//! Limits: what a pool may spend.
 
 use crate::dimension::Dimension;
-use crate::money::MicroUsd;
+use crate::money::{percent_of, Usd};
 
 /// What a pool may spend, in exact numbers. `None` is unlimited.
 ///
 /// Limits are inclusive. Each bounds what is spent and reserved together, and
 /// refuses a call only if it asks for more of that very dimension.
 ///
-/// Start from [`Limits::none`]: the fields can be read and set, but not written as a
+/// Start from [`Limits::unlimited`]: the fields can be read and set, but not written as a
 /// literal, since there may be more of them one day.
 ///
-/// With the feature `serde`, unknown fields are refused: a typo must not uncap a
-/// pool. A field that is missing is unlimited, as one that is `null`.
+/// With the feature `serde`, unknown fields are refused: a typo must not leave a
+/// pool without a limit. A field that is missing is unlimited, as one that is `null`.
 ///
 /// # Examples
 ///
 /// ```
 /// use token_budget_pool::{BudgetPool, Limits};
 ///
-/// let limits = Limits::none().cost("25".parse()?).calls(10_000);
-/// let pool = BudgetPool::with_limits(limits);
+/// let limits = Limits::unlimited().cost("25".parse()?).calls(10_000);
+/// let pool = BudgetPool::new(limits);
 /// assert_eq!(pool.limits().calls, Some(10_000));
 /// assert_eq!(pool.limits().input_tokens, None);
 /// # Ok::<(), token_budget_pool::ParseUsdError>(())
@@ -56,7 +56,7 @@ pub struct Limits {
         feature = "serde",
         serde(default, deserialize_with = "crate::named::cost")
     )]
-    pub cost: Option<MicroUsd>,
+    pub cost: Option<Usd>,
     /// Calls.
     #[cfg_attr(
         feature = "serde",
@@ -68,7 +68,7 @@ pub struct Limits {
 impl Limits {
     /// No limit at all.
     #[must_use]
-    pub const fn none() -> Limits {
+    pub const fn unlimited() -> Limits {
         Limits {
             input_tokens: None,
             output_tokens: None,
@@ -101,7 +101,7 @@ impl Limits {
 
     /// These limits with at most `cost`.
     #[must_use]
-    pub const fn cost(mut self, cost: MicroUsd) -> Limits {
+    pub const fn cost(mut self, cost: Usd) -> Limits {
         self.cost = Some(cost);
         self
     }
@@ -113,12 +113,33 @@ impl Limits {
         self
     }
 
+    /// So many hundredths of each limit, rounded down: to warn at 80 percent, for example. What is
+    /// unlimited stays so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{Limits, Usd};
+    ///
+    /// let limits = Limits::unlimited().cost(Usd::dollars(25)).calls(1_000);
+    /// let soft = limits.percent(80);
+    /// assert_eq!((soft.cost, soft.calls), (Some(Usd::dollars(20)), Some(800)));
+    /// assert_eq!(soft.total_tokens, None);
+    /// ```
+    #[must_use]
+    pub fn percent(self, percent: u32) -> Limits {
+        Limits::from_fn(|dimension| {
+            let limit = self.get(dimension)?;
+            Some(percent_of(limit, percent))
+        })
+    }
+
     pub(crate) fn get(&self, dimension: Dimension) -> Option<u64> {
         match dimension {
             Dimension::InputTokens => self.input_tokens,
             Dimension::OutputTokens => self.output_tokens,
             Dimension::TotalTokens => self.total_tokens,
-            Dimension::Cost => self.cost.map(MicroUsd::as_nanos),
+            Dimension::Cost => self.cost.map(Usd::as_nanos),
             Dimension::Calls => self.calls,
         }
     }
@@ -128,7 +149,7 @@ impl Limits {
             input_tokens: limit(Dimension::InputTokens),
             output_tokens: limit(Dimension::OutputTokens),
             total_tokens: limit(Dimension::TotalTokens),
-            cost: limit(Dimension::Cost).map(MicroUsd::from_nanos),
+            cost: limit(Dimension::Cost).map(Usd::from_nanos),
             calls: limit(Dimension::Calls),
         }
     }

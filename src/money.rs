@@ -4,14 +4,16 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::decimal::{self, Flaw, Quoted};
+
 const NANOS_PER_USD: u64 = 1_000_000_000;
-const DECIMALS: usize = 9;
+const DECIMALS: i64 = 9;
 
 /// An amount of dollars, never negative, exact to the nano-dollar.
 ///
 /// The amount is a count of micro-dollars with three decimals: one unit is a thousandth of a micro-dollar, and
 /// 1,000,000,000 units are a dollar. The decimals are there because many models cost less than a micro-dollar a
-/// token. The most that fits is [`MicroUsd::MAX`], a little over 18.4 billion dollars.
+/// token. The most that fits is [`Usd::MAX`], a little over 18.4 billion dollars.
 ///
 /// Amounts are read from text and printed in dollars, exactly: `"0.05"`, `"$12"`, `"1781.8025385"`. With the
 /// feature `serde` an amount is a string of the same form; a number is refused, because most readers of numbers
@@ -20,9 +22,9 @@ const DECIMALS: usize = 9;
 /// # Examples
 ///
 /// ```
-/// use token_budget_pool::MicroUsd;
+/// use token_budget_pool::Usd;
 ///
-/// let dime: MicroUsd = "0.10".parse()?;
+/// let dime: Usd = "0.10".parse()?;
 /// let sum = dime.saturating_mul(3);
 /// assert_eq!(sum, "$0.3".parse()?);
 /// assert_eq!(sum.to_string(), "0.3");
@@ -30,23 +32,44 @@ const DECIMALS: usize = 9;
 /// # Ok::<(), token_budget_pool::ParseUsdError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct MicroUsd(u64);
+pub struct Usd(u64);
 
-impl MicroUsd {
+impl Usd {
     /// No dollars.
-    pub const ZERO: MicroUsd = MicroUsd(0);
+    pub const ZERO: Usd = Usd(0);
 
     /// The most that fits: 18,446,744,073.709551615 dollars.
-    pub const MAX: MicroUsd = MicroUsd(u64::MAX);
+    pub const MAX: Usd = Usd(u64::MAX);
 
-    /// This many micro-dollars (millionths of a dollar), or `None` if they are more than [`MicroUsd::MAX`].
-    pub const fn from_micros(micros: u64) -> Option<MicroUsd> {
-        MicroUsd(micros).checked_mul(1_000)
+    /// This many dollars.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::Usd;
+    ///
+    /// const BUDGET: Usd = Usd::dollars(25);
+    /// assert_eq!(BUDGET, "25".parse()?);
+    /// # Ok::<(), token_budget_pool::ParseUsdError>(())
+    /// ```
+    pub const fn dollars(dollars: u32) -> Usd {
+        // Any u32 fits: four billion dollars.
+        Usd(dollars as u64 * NANOS_PER_USD)
+    }
+
+    /// This many cents (hundredths of a dollar).
+    pub const fn cents(cents: u32) -> Usd {
+        Usd(cents as u64 * (NANOS_PER_USD / 100))
+    }
+
+    /// This many micro-dollars (millionths of a dollar), or `None` if they are more than [`Usd::MAX`].
+    pub const fn from_micros(micros: u64) -> Option<Usd> {
+        Usd(micros).checked_mul(1_000)
     }
 
     /// This many nano-dollars (thousandths of a micro-dollar). Any count fits.
-    pub const fn from_nanos(nanos: u64) -> MicroUsd {
-        MicroUsd(nanos)
+    pub const fn from_nanos(nanos: u64) -> Usd {
+        Usd(nanos)
     }
 
     /// The amount in nano-dollars.
@@ -61,19 +84,19 @@ impl MicroUsd {
     ///
     /// # Errors
     ///
-    /// [`InvalidUsd`] if `dollars` is NaN, infinite, below zero, or more than [`MicroUsd::MAX`].
+    /// [`InvalidUsd`] if `dollars` is NaN, infinite, below zero, or more than [`Usd::MAX`].
     ///
     /// # Examples
     ///
     /// ```
-    /// use token_budget_pool::MicroUsd;
+    /// use token_budget_pool::Usd;
     ///
-    /// assert_eq!(MicroUsd::from_usd(0.1 + 0.2), Ok(MicroUsd::from_nanos(300_000_000)));
-    /// assert_eq!(MicroUsd::from_usd(1e-30), Ok(MicroUsd::from_nanos(1)));
-    /// assert!(MicroUsd::from_usd(f64::NAN).is_err());
+    /// assert_eq!(Usd::from_f64(0.1 + 0.2), Ok(Usd::from_nanos(300_000_000)));
+    /// assert_eq!(Usd::from_f64(1e-30), Ok(Usd::from_nanos(1)));
+    /// assert!(Usd::from_f64(f64::NAN).is_err());
     /// ```
     #[inline]
-    pub fn from_usd(dollars: f64) -> Result<MicroUsd, InvalidUsd> {
+    pub fn from_f64(dollars: f64) -> Result<Usd, InvalidUsd> {
         match Dollars::nearest(dollars) {
             Dollars::Fits(amount) => Ok(amount),
             Dollars::TooLarge | Dollars::Invalid => Err(InvalidUsd(dollars)),
@@ -82,68 +105,114 @@ impl MicroUsd {
 
     /// The amount in dollars, for display and statistics: the nearest `f64`, or, above 2^53 nano-dollars (about
     /// nine million dollars), one within a rounding of it.
-    pub fn as_usd(self) -> f64 {
+    pub fn to_f64(self) -> f64 {
         self.0 as f64 / NANOS_PER_USD as f64
     }
 
-    /// The sum, or `None` if it is more than [`MicroUsd::MAX`].
+    /// The sum, or `None` if it is more than [`Usd::MAX`].
     #[must_use]
-    pub const fn checked_add(self, other: MicroUsd) -> Option<MicroUsd> {
+    pub const fn checked_add(self, other: Usd) -> Option<Usd> {
         match self.0.checked_add(other.0) {
-            Some(nanos) => Some(MicroUsd(nanos)),
+            Some(nanos) => Some(Usd(nanos)),
             None => None,
         }
     }
 
     /// The difference, or `None` if `other` is the larger.
     #[must_use]
-    pub const fn checked_sub(self, other: MicroUsd) -> Option<MicroUsd> {
+    pub const fn checked_sub(self, other: Usd) -> Option<Usd> {
         match self.0.checked_sub(other.0) {
-            Some(nanos) => Some(MicroUsd(nanos)),
+            Some(nanos) => Some(Usd(nanos)),
             None => None,
         }
     }
 
-    /// The amount `times` over, or `None` if that is more than [`MicroUsd::MAX`].
+    /// The amount `times` over, or `None` if that is more than [`Usd::MAX`].
     #[must_use]
-    pub const fn checked_mul(self, times: u64) -> Option<MicroUsd> {
+    pub const fn checked_mul(self, times: u64) -> Option<Usd> {
         match self.0.checked_mul(times) {
-            Some(nanos) => Some(MicroUsd(nanos)),
+            Some(nanos) => Some(Usd(nanos)),
             None => None,
         }
     }
 
-    /// The sum, or [`MicroUsd::MAX`] if it is more than that.
+    /// The sum, or [`Usd::MAX`] if it is more than that.
     #[must_use]
-    pub const fn saturating_add(self, other: MicroUsd) -> MicroUsd {
-        MicroUsd(self.0.saturating_add(other.0))
+    pub const fn saturating_add(self, other: Usd) -> Usd {
+        Usd(self.0.saturating_add(other.0))
     }
 
     /// The difference, or zero if `other` is the larger.
     #[must_use]
-    pub const fn saturating_sub(self, other: MicroUsd) -> MicroUsd {
-        MicroUsd(self.0.saturating_sub(other.0))
+    pub const fn saturating_sub(self, other: Usd) -> Usd {
+        Usd(self.0.saturating_sub(other.0))
     }
 
-    /// The amount `times` over, or [`MicroUsd::MAX`] if that is more.
+    /// The amount `times` over, or [`Usd::MAX`] if that is more.
     #[must_use]
-    pub const fn saturating_mul(self, times: u64) -> MicroUsd {
-        MicroUsd(self.0.saturating_mul(times))
+    pub const fn saturating_mul(self, times: u64) -> Usd {
+        Usd(self.0.saturating_mul(times))
+    }
+
+    /// So many hundredths of the amount, rounded down to a nano-dollar; [`Usd::MAX`] if that is more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::Usd;
+    ///
+    /// assert_eq!(Usd::dollars(25).percent(80), Usd::dollars(20));
+    /// ```
+    #[must_use]
+    pub const fn percent(self, percent: u32) -> Usd {
+        Usd(percent_of(self.0, percent))
+    }
+
+    /// The sum of all of them, or `None` if it is more than [`Usd::MAX`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::Usd;
+    ///
+    /// let sum = Usd::checked_sum([Usd::cents(5), Usd::cents(10)]);
+    /// assert_eq!(sum, Some(Usd::cents(15)));
+    /// assert_eq!(Usd::checked_sum([Usd::MAX, Usd::cents(1)]), None);
+    /// ```
+    #[must_use]
+    pub fn checked_sum(amounts: impl IntoIterator<Item = Usd>) -> Option<Usd> {
+        amounts.into_iter().try_fold(Usd::ZERO, Usd::checked_add)
+    }
+
+    /// The sum of all of them, or [`Usd::MAX`] if it is more than that.
+    #[must_use]
+    pub fn saturating_sum(amounts: impl IntoIterator<Item = Usd>) -> Usd {
+        amounts.into_iter().fold(Usd::ZERO, Usd::saturating_add)
+    }
+}
+
+/// So many hundredths of a count, rounded down; `u64::MAX` if that is more.
+pub(crate) const fn percent_of(count: u64, percent: u32) -> u64 {
+    let part = count as u128 * percent as u128 / 100;
+    if part > u64::MAX as u128 {
+        u64::MAX
+    } else {
+        part as u64
     }
 }
 
 /// An `f64` of dollars, read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dollars {
-    Fits(MicroUsd),
-    /// Finite, and more than [`MicroUsd::MAX`].
+    Fits(Usd),
+    /// Finite, and more than [`Usd::MAX`].
     TooLarge,
     /// NaN, infinite, or below zero.
     Invalid,
 }
 
 impl Dollars {
-    /// See [`MicroUsd::from_usd`], which is this with an error type.
+    /// See [`Usd::from_f64`], which is this with an error type.
     #[inline]
     pub(crate) fn nearest(dollars: f64) -> Dollars {
         // From here up, the numbers that an f64 can hold are the whole ones, up to twice as much.
@@ -161,7 +230,7 @@ impl Dollars {
         // Exact, both subtractions.
         let half_lost = nanos - (sum - WHOLE) == 0.5;
         let rounded = even + u64::from(half_lost);
-        Dollars::Fits(MicroUsd(rounded.max(u64::from(dollars > 0.0))))
+        Dollars::Fits(Usd(rounded.max(u64::from(dollars > 0.0))))
     }
 
     #[cold]
@@ -174,7 +243,7 @@ impl Dollars {
             Dollars::Invalid
         } else if nanos < U64_LIMIT {
             // From 2^52 up every f64 is whole.
-            Dollars::Fits(MicroUsd(nanos as u64))
+            Dollars::Fits(Usd(nanos as u64))
         } else {
             Dollars::TooLarge
         }
@@ -183,26 +252,26 @@ impl Dollars {
 
 /// In dollars, with as many decimals as the amount has and no more: `5`, `0.05`, `1781.8025385`. Width, fill and
 /// alignment are honoured; a precision is not, so that no digit is ever lost.
-impl fmt::Display for MicroUsd {
+impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, fraction) = (self.0 / NANOS_PER_USD, self.0 % NANOS_PER_USD);
-        let text = format!("{whole}.{fraction:0DECIMALS$}");
+        let text = format!("{whole}.{fraction:09}");
         f.pad_integral(true, "", text.trim_end_matches('0').trim_end_matches('.'))
     }
 }
 
-impl fmt::Debug for MicroUsd {
+impl fmt::Debug for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MicroUsd(${self})")
+        write!(f, "Usd(${self})")
     }
 }
 
-/// Reads dollars: an optional `$`, digits, and optionally a point and one to nine digits. There is no sign, no
-/// exponent, no space and no underscore, and a tenth decimal is an error, not a rounding.
-impl FromStr for MicroUsd {
+/// Reads dollars: an optional `$`, digits, and optionally a point and more digits. There is no sign, no
+/// exponent, no space and no underscore. A tenth decimal other than zero is an error, not a rounding.
+impl FromStr for Usd {
     type Err = ParseUsdError;
 
-    fn from_str(text: &str) -> Result<MicroUsd, ParseUsdError> {
+    fn from_str(text: &str) -> Result<Usd, ParseUsdError> {
         parse(text).map_err(|flaw| ParseUsdError {
             text: text.into(),
             flaw,
@@ -210,30 +279,15 @@ impl FromStr for MicroUsd {
     }
 }
 
-fn parse(text: &str) -> Result<MicroUsd, Flaw> {
+fn parse(text: &str) -> Result<Usd, Flaw> {
     let number = text.strip_prefix('$').unwrap_or(text);
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    if !is_digits(whole) || !is_digits(fraction) {
+    if number.contains(['e', 'E']) {
         return Err(Flaw::Syntax);
     }
-    if fraction.len() > DECIMALS {
-        return Err(Flaw::TooPrecise);
-    }
-    // Digits alone fail to parse for one reason.
-    let number = |digits: &str| digits.parse::<u64>().map_err(|_| Flaw::TooLarge);
-    let fraction = number(&format!("{fraction:0<DECIMALS$}"))?;
-    number(whole)?
-        .checked_mul(NANOS_PER_USD)
-        .and_then(|nanos| nanos.checked_add(fraction))
-        .map(MicroUsd)
-        .ok_or(Flaw::TooLarge)
+    decimal::exact(number, DECIMALS).map(Usd)
 }
 
-pub(crate) fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// An `f64` that is not an amount of dollars; see [`MicroUsd::from_usd`].
+/// An `f64` that is not an amount of dollars; see [`Usd::from_f64`].
 ///
 /// Two of them are equal as their values are, so the one of a NaN equals nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -256,7 +310,7 @@ impl fmt::Display for InvalidUsd {
         } else if value < 0.0 {
             write!(f, "{value:?} is not an amount of dollars: negative")
         } else {
-            let most = MicroUsd::MAX;
+            let most = Usd::MAX;
             write!(f, "{value:?} dollars are more than fit: the most is {most}")
         }
     }
@@ -264,19 +318,11 @@ impl fmt::Display for InvalidUsd {
 
 impl Error for InvalidUsd {}
 
-/// A text that is not an amount of dollars; [its `FromStr`](MicroUsd#impl-FromStr-for-MicroUsd) says what is one.
+/// A text that is not an amount of dollars; [its `FromStr`](Usd#impl-FromStr-for-Usd) says what is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseUsdError {
     text: Box<str>,
     flaw: Flaw,
-}
-
-/// What is wrong with a decimal text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flaw {
-    Syntax,
-    TooPrecise,
-    TooLarge,
 }
 
 impl fmt::Display for ParseUsdError {
@@ -288,27 +334,13 @@ impl fmt::Display for ParseUsdError {
             Flaw::TooLarge => write!(
                 f,
                 "{text} dollars are more than fit: the most is {}",
-                MicroUsd::MAX
+                Usd::MAX
             ),
         }
     }
 }
 
 impl Error for ParseUsdError {}
-
-/// A text that someone got wrong, for a message: in quotes, escaped, and cut where it would swamp the message.
-pub(crate) struct Quoted<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 40;
-
-        match self.0.char_indices().nth(LONGEST) {
-            Some((cut, _)) => write!(f, "{:?}...", &self.0[..cut]),
-            None => write!(f, "{:?}", self.0),
-        }
-    }
-}
 
 #[cfg(feature = "serde")]
 mod text {
@@ -317,16 +349,16 @@ mod text {
     use serde::de::{Deserialize, Deserializer, Error, Visitor};
     use serde::ser::{Serialize, Serializer};
 
-    use super::MicroUsd;
+    use super::Usd;
 
-    impl Serialize for MicroUsd {
+    impl Serialize for Usd {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             serializer.collect_str(self)
         }
     }
 
-    impl<'de> Deserialize<'de> for MicroUsd {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<MicroUsd, D::Error> {
+    impl<'de> Deserialize<'de> for Usd {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Usd, D::Error> {
             deserializer.deserialize_str(Text)
         }
     }
@@ -334,13 +366,13 @@ mod text {
     struct Text;
 
     impl Visitor<'_> for Text {
-        type Value = MicroUsd;
+        type Value = Usd;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("dollars in a string, such as \"0.05\"")
         }
 
-        fn visit_str<E: Error>(self, text: &str) -> Result<MicroUsd, E> {
+        fn visit_str<E: Error>(self, text: &str) -> Result<Usd, E> {
             text.parse().map_err(E::custom)
         }
     }
@@ -351,7 +383,7 @@ mod tests {
     use super::*;
 
     fn nanos(dollars: f64) -> Option<u64> {
-        MicroUsd::from_usd(dollars).ok().map(MicroUsd::as_nanos)
+        Usd::from_f64(dollars).ok().map(Usd::as_nanos)
     }
 
     /// `x` to the nearest whole number, half away from zero, on the bits of `x` and in integers alone.
@@ -416,7 +448,7 @@ mod tests {
         assert_eq!(nanos(below), Some(u64::MAX - 2047));
         for dollars in [LIMIT, 1e20, f64::MAX] {
             assert_eq!(Dollars::nearest(dollars), Dollars::TooLarge, "{dollars:?}");
-            assert_eq!(MicroUsd::from_usd(dollars), Err(InvalidUsd(dollars)));
+            assert_eq!(Usd::from_f64(dollars), Err(InvalidUsd(dollars)));
         }
         let infinite = [f64::INFINITY, f64::NEG_INFINITY];
         for dollars in [f64::NAN, -5e-324, -0.5, f64::MIN]
@@ -424,7 +456,7 @@ mod tests {
             .chain(infinite)
         {
             assert_eq!(Dollars::nearest(dollars), Dollars::Invalid, "{dollars:?}");
-            let refused = MicroUsd::from_usd(dollars).unwrap_err();
+            let refused = Usd::from_f64(dollars).unwrap_err();
             assert_eq!(refused.value().to_bits(), dollars.to_bits());
         }
     }
@@ -439,12 +471,12 @@ mod tests {
         assert_eq!(message(-0.5), format!("-0.5 {not}: negative"));
         assert_eq!(message(1e20), format!("1e20 {most}"));
 
-        let message = |text: &str| text.parse::<MicroUsd>().unwrap_err().to_string();
+        let message = |text: &str| text.parse::<Usd>().unwrap_err().to_string();
         let not = "is not an amount of dollars such as 12 or 0.05";
         assert_eq!(message("a\n"), format!(r#""a\n" {not}"#));
         assert_eq!(
-            message("0.1234567890"),
-            r#""0.1234567890" has more than 9 decimals"#
+            message("0.1234567891"),
+            r#""0.1234567891" has more than 9 decimals"#
         );
         assert_eq!(message("18446744074"), format!(r#""18446744074" {most}"#));
         let cut = "é".repeat(40);
@@ -464,26 +496,26 @@ mod tests {
             (1_781_802_538_500, "1781.8025385"),
             (u64::MAX, "18446744073.709551615"),
         ] {
-            let amount = MicroUsd::from_nanos(nanos);
+            let amount = Usd::from_nanos(nanos);
             assert_eq!(amount.to_string(), text);
             assert_eq!(text.parse(), Ok(amount));
             assert_eq!(format!("${text}").parse(), Ok(amount));
         }
-        for (text, nanos) in [("0.100000000", 100_000_000), ("007.50", 7_500_000_000)] {
-            assert_eq!(text.parse(), Ok(MicroUsd::from_nanos(nanos)));
+        for (text, nanos) in [("0.1000000000000", 100_000_000), ("007.50", 7_500_000_000)] {
+            assert_eq!(text.parse(), Ok(Usd::from_nanos(nanos)));
         }
     }
 
     #[test]
     fn text_that_is_no_amount_is_refused_for_its_reason() {
-        let flaw = |text: &str| text.parse::<MicroUsd>().unwrap_err().flaw;
+        let flaw = |text: &str| text.parse::<Usd>().unwrap_err().flaw;
         for text in [
             "", "$", "$$1", "1$", ".", ".5", "5.", "+1", "-1", "$-1", "1e3", "1_000", "1,5", " 1",
             "1 ", "1.2.3", "1.+2", "٣", "１", "1.٣", "NaN", "inf",
         ] {
             assert_eq!(flaw(text), Flaw::Syntax, "{text:?}");
         }
-        for text in "0.0000000001 0.1234567890 99999999999999999999.1234567890".split(' ') {
+        for text in "0.0000000001 0.1234567891 99999999999999999999.1234567891".split(' ') {
             assert_eq!(flaw(text), Flaw::TooPrecise, "{text:?}");
         }
         for text in "18446744073.709551616 18446744074 18446744073709551616".split(' ') {
@@ -493,50 +525,46 @@ mod tests {
 
     #[test]
     fn printing_pads_and_never_cuts() {
-        let amount = MicroUsd::from_nanos(1_250_000_000);
+        let amount = Usd::from_nanos(1_250_000_000);
         assert_eq!(
             format!("{amount:>7}|{amount:*<7}|{amount:.1}|{amount:2}"),
             "   1.25|1.25***|1.25|1.25"
         );
-        assert_eq!(format!("{amount:?}"), "MicroUsd($1.25)");
+        assert_eq!(format!("{amount:?}"), "Usd($1.25)");
     }
 
     #[test]
     fn as_usd_is_the_nearest_double() {
         for text in ["0", "0.05", "0.3", "1781.8025385", "0.000000001"] {
-            let amount = text.parse::<MicroUsd>().unwrap();
-            assert_eq!(amount.as_usd(), text.parse::<f64>().unwrap());
+            let amount = text.parse::<Usd>().unwrap();
+            assert_eq!(amount.to_f64(), text.parse::<f64>().unwrap());
         }
     }
 
     #[test]
     fn sums_stop_at_the_ends() {
-        const ONE: MicroUsd = MicroUsd::from_nanos(1);
-        const { assert!(MicroUsd::MAX.checked_add(ONE).is_none()) };
-        const { assert!(MicroUsd::ZERO.checked_sub(ONE).is_none()) };
-        const { assert!(MicroUsd::MAX.checked_mul(2).is_none()) };
+        const ONE: Usd = Usd::from_nanos(1);
+        const { assert!(Usd::MAX.checked_add(ONE).is_none()) };
+        const { assert!(Usd::ZERO.checked_sub(ONE).is_none()) };
+        const { assert!(Usd::MAX.checked_mul(2).is_none()) };
         assert_eq!(ONE.checked_add(ONE), ONE.checked_mul(2));
-        assert_eq!(ONE.checked_sub(ONE), Some(MicroUsd::ZERO));
-        assert_eq!(MicroUsd::MAX.saturating_add(ONE), MicroUsd::MAX);
-        assert_eq!(MicroUsd::ZERO.saturating_sub(ONE), MicroUsd::ZERO);
-        assert_eq!(MicroUsd::MAX.saturating_mul(2), MicroUsd::MAX);
-        assert_eq!(MicroUsd::from_micros(3), Some(MicroUsd::from_nanos(3_000)));
-        assert_eq!(MicroUsd::from_micros(u64::MAX / 1_000 + 1), None);
+        assert_eq!(ONE.checked_sub(ONE), Some(Usd::ZERO));
+        assert_eq!(Usd::MAX.saturating_add(ONE), Usd::MAX);
+        assert_eq!(Usd::ZERO.saturating_sub(ONE), Usd::ZERO);
+        assert_eq!(Usd::MAX.saturating_mul(2), Usd::MAX);
+        assert_eq!(Usd::from_micros(3), Some(Usd::from_nanos(3_000)));
+        assert_eq!(Usd::from_micros(u64::MAX / 1_000 + 1), None);
     }
 
     #[cfg(feature = "serde")]
     #[test]
     fn serde_writes_a_string_and_refuses_a_number() {
-        let amount = MicroUsd::from_nanos(50_000_000);
+        let amount = Usd::from_nanos(50_000_000);
         let json = r#""0.05""#;
         assert_eq!(serde_json::to_string(&amount).unwrap(), json);
-        assert_eq!(serde_json::from_str::<MicroUsd>(json).unwrap(), amount);
+        assert_eq!(serde_json::from_str::<Usd>(json).unwrap(), amount);
 
-        let refusal = |json| {
-            serde_json::from_str::<MicroUsd>(json)
-                .unwrap_err()
-                .to_string()
-        };
+        let refusal = |json| serde_json::from_str::<Usd>(json).unwrap_err().to_string();
         let expected = r#"expected dollars in a string, such as "0.05""#;
         for json in ["0.05", "5", "-5", "null", "[]"] {
             assert!(refusal(json).contains(expected), "{}", refusal(json));

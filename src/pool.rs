@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 
-use crate::dimension::Tally;
+use crate::dimension::{Guesses, Tally};
 use crate::layout::{self, Fixed, Register, State, AMOUNTS, TERMS};
 use crate::limits::Limits;
 use crate::ops::admit::{Charge, Reserve};
@@ -20,10 +20,10 @@ use crate::usage::{Spent, Usage};
 ///
 /// | when | method | past a limit |
 /// |---|---|---|
-/// | before the call, and settled after it | [`reserve`](Self::reserve), [`reserve_up_to`](Self::reserve_up_to), and [`_owned`](Self::reserve_owned) for spawned tasks | an error, nothing held |
+/// | before the call, and settled after it | [`try_reserve`](Self::try_reserve), [`try_reserve_up_to`](Self::try_reserve_up_to), and [`_owned`](Self::try_reserve_owned) for spawned tasks | an error, nothing reserved |
 /// | after the call, or for one whose usage is known before | [`try_charge`](Self::try_charge); [`record`](Self::record) is that of version 0.1, in `f64` | an error, nothing counted |
 /// | after the call, whose money is gone in any case | [`charge`](Self::charge) | counted, and the receipt says so |
-/// | just asking | [`check`](Self::check), [`snapshot`](Self::snapshot), [`totals`](Self::totals) | |
+/// | just asking | [`check`](Self::check), [`spent`](Self::spent), [`remaining`](Self::remaining), [`snapshot`](Self::snapshot); [`totals`](Self::totals) is that of version 0.1 | |
 ///
 /// Every operation takes effect in one step, on all counts together: the order of the steps explains
 /// every answer. None of them takes a lock or awaits. A call that meets another one may spin and
@@ -42,7 +42,7 @@ pub struct BudgetPool {
 }
 
 impl BudgetPool {
-    pub(crate) fn new(spent: Spent, limits: Limits, fixed: Fixed) -> Self {
+    pub(crate) fn from_parts(spent: Spent, limits: Limits, fixed: Fixed) -> Self {
         Self {
             register: layout::new_register(spent, limits, fixed),
         }
@@ -50,12 +50,24 @@ impl BudgetPool {
 
     /// Build an unconstrained pool (no caps).
     pub fn unconstrained() -> Self {
-        Self::with_limits(Limits::none())
+        Self::new(Limits::unlimited())
     }
 
-    /// Build a pool with the given limits.
-    pub fn with_limits(limits: Limits) -> Self {
-        Self::new(Spent::default(), limits, Fixed::default())
+    /// Build a pool with these limits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::LazyLock;
+    /// use token_budget_pool::{BudgetPool, Limits, Usd};
+    ///
+    /// const LIMITS: Limits = Limits::unlimited().cost(Usd::dollars(25)).calls(10_000);
+    /// static POOL: LazyLock<BudgetPool> = LazyLock::new(|| BudgetPool::new(LIMITS));
+    ///
+    /// assert_eq!(POOL.remaining(), LIMITS);
+    /// ```
+    pub fn new(limits: Limits) -> Self {
+        Self::from_parts(Spent::default(), limits, Fixed::default())
     }
 
     /// Count one call's usage as spent, if it fits; returns all that is spent now.
@@ -75,7 +87,7 @@ impl BudgetPool {
     /// ```
     /// use token_budget_pool::{BudgetPool, Limits, Usage};
     ///
-    /// let pool = BudgetPool::with_limits(Limits::none().cost("0.03".parse()?));
+    /// let pool = BudgetPool::new(Limits::unlimited().cost("0.03".parse()?));
     /// let dime_a_dozen = Usage::tokens(100, 20).cost("0.01".parse()?);
     /// for calls in 1..=3 {
     ///     assert_eq!(pool.try_charge(dime_a_dozen)?.calls, calls);
@@ -117,39 +129,44 @@ impl BudgetPool {
     /// ```
     /// use token_budget_pool::{BudgetPool, Limits, Usage};
     ///
-    /// let pool = BudgetPool::with_limits(Limits::none().cost("1".parse()?));
+    /// let pool = BudgetPool::new(Limits::unlimited().cost("1".parse()?));
     /// let receipt = pool.charge(Usage::tokens(1_000, 500).cost("1.25".parse()?));
-    /// assert_eq!(receipt.over_cap.cost, "0.25".parse()?);
+    /// assert_eq!(receipt.over_limit.cost, "0.25".parse()?);
     /// assert!(pool.try_charge(Usage::tokens(1, 0).cost("0.01".parse()?)).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn charge(&self, usage: Usage) -> Receipt {
         let spend = self.request(usage).asked;
-        let settled = self.update_always(Settle {
+        let settle = Settle {
             spend,
-            unpriced: usage.cost.is_none(),
+            guesses: Guesses {
+                unpriced_calls: usage.cost.is_none().into(),
+                ..Guesses::default()
+            },
             ..Settle::default()
-        });
-        settled.receipt(Excess::of(spend, Tally::default()), Excess::default())
+        };
+        let settled = self.update_always(settle);
+        let overrun = Excess::of(spend, Tally::default());
+        settled.receipt(&settle, overrun, Excess::default())
     }
 
     /// Whether this usage would be admitted now. Changes nothing.
     ///
-    /// That is advice, not a hold: another call may take the room before the next line
-    /// runs. To check and spend in one step is what [`reserve`](Self::reserve) and
+    /// That is advice, not a reservation: another call may take the room before the next line
+    /// runs. To check and spend in one step is what [`try_reserve`](Self::try_reserve) and
     /// [`try_charge`](Self::try_charge) are for.
     ///
     /// # Errors
     ///
-    /// The [`Rejected`] that [`reserve`](Self::reserve) would return now.
+    /// The [`Rejected`] that [`try_reserve`](Self::try_reserve) would return now.
     ///
     /// # Examples
     ///
     /// ```
-    /// use token_budget_pool::{BudgetPool, Limits, MicroUsd, Usage};
+    /// use token_budget_pool::{BudgetPool, Limits, Usd, Usage};
     ///
-    /// let pool = BudgetPool::with_limits(Limits::none().input_tokens(100));
-    /// let tokens = |input| Usage::tokens(input, 0).cost(MicroUsd::ZERO);
+    /// let pool = BudgetPool::new(Limits::unlimited().input_tokens(100));
+    /// let tokens = |input| Usage::tokens(input, 0).cost(Usd::ZERO);
     /// assert!(pool.check(tokens(100)).is_ok());
     /// println!("{}", pool.check(tokens(101)).unwrap_err());
     /// ```
@@ -163,6 +180,23 @@ impl BudgetPool {
             Some(rejected) => Err(rejected),
             None => Ok(()),
         }
+    }
+
+    /// What is spent, all of one moment.
+    pub fn spent(&self) -> Spent {
+        self.read(|now| Spent::of(now.spent(), now.guesses()))
+    }
+
+    /// The room left in each dimension at one moment: see [`Snapshot::remaining`].
+    ///
+    /// That is advice: another call may take the room before the next line runs.
+    pub fn remaining(&self) -> Limits {
+        self.snapshot().remaining()
+    }
+
+    /// Whether the pool was [closed](Self::close).
+    pub fn is_closed(&self) -> bool {
+        self.read(|now| now.is_closed())
     }
 
     /// The whole state of the pool at one moment.
@@ -188,8 +222,8 @@ impl BudgetPool {
     /// ```
     /// use token_budget_pool::{BudgetPool, Limits};
     ///
-    /// let pool = BudgetPool::with_limits(Limits::none().calls(100));
-    /// let old = pool.set_limits(Limits::none().calls(50));
+    /// let pool = BudgetPool::new(Limits::unlimited().calls(100));
+    /// let old = pool.set_limits(Limits::unlimited().calls(50));
     /// assert_eq!((old.calls, pool.limits().calls), (Some(100), Some(50)));
     /// ```
     pub fn set_limits(&self, limits: Limits) -> Limits {
@@ -209,10 +243,10 @@ impl BudgetPool {
     /// # Examples
     ///
     /// ```
-    /// use token_budget_pool::{BudgetPool, Limits, MicroUsd};
+    /// use token_budget_pool::{BudgetPool, Limits, Usd};
     ///
-    /// let pool = BudgetPool::with_limits(Limits::none().cost("10".parse()?));
-    /// let ten: MicroUsd = "10".parse()?;
+    /// let pool = BudgetPool::new(Limits::unlimited().cost("10".parse()?));
+    /// let ten: Usd = "10".parse()?;
     /// pool.update_limits(|limits| {
     ///     limits.cost = limits.cost.map(|cost| cost.saturating_add(ten));
     /// });
@@ -247,10 +281,10 @@ impl BudgetPool {
     /// # Examples
     ///
     /// ```
-    /// use token_budget_pool::{BudgetPool, MicroUsd, Usage};
+    /// use token_budget_pool::{BudgetPool, Usd, Usage};
     ///
     /// let pool = BudgetPool::unconstrained();
-    /// pool.charge(Usage::tokens(100, 20).cost(MicroUsd::ZERO));
+    /// let _ = pool.charge(Usage::tokens(100, 20).cost(Usd::ZERO));
     /// let yesterday = pool.take();
     /// assert_eq!((yesterday.input_tokens, pool.totals().input_tokens), (100, 0));
     /// ```
@@ -260,37 +294,36 @@ impl BudgetPool {
     }
 
     /// Close the pool, for good: every admission is refused from then on, even of a
-    /// zero amount, and [`extend`](crate::Hold::extend) too. What is spent already still
-    /// counts.
+    /// zero amount, and [`extend`](crate::Reservation::extend) too. What is spent already still
+    /// counts. Returns whether the pool was open.
     ///
     /// # Examples
     ///
     /// A drain: close, wait until no call is in flight, read what it came to.
     ///
     /// ```
-    /// use token_budget_pool::{BudgetPool, MicroUsd, Usage};
+    /// use token_budget_pool::{BudgetPool, Usd, Usage};
     ///
     /// let pool = BudgetPool::unconstrained();
     /// std::thread::scope(|scope| {
     ///     for _ in 0..4 {
     ///         scope.spawn(|| {
-    ///             let usage = Usage::tokens(10, 5).cost(MicroUsd::ZERO);
-    ///             while let Ok(hold) = pool.reserve(usage) {
-    ///                 hold.settle(usage);
+    ///             let usage = Usage::tokens(10, 5).cost(Usd::ZERO);
+    ///             while let Ok(reservation) = pool.try_reserve(usage) {
+    ///                 let _ = reservation.start().settle(usage);
     ///             }
     ///         });
     ///     }
-    ///     pool.close();
+    ///     assert!(pool.close());
     ///     while pool.snapshot().calls_in_flight > 0 {
     ///         std::thread::yield_now();
     ///     }
-    ///     let spent = pool.snapshot().spent;
+    ///     let spent = pool.spent();
     ///     assert_eq!(spent.input_tokens, 10 * spent.calls);
     /// });
     /// ```
-    pub fn close(&self) {
-        // It may have been closed before.
-        let _ = self.update(Close);
+    pub fn close(&self) -> bool {
+        self.update(Close).is_ok()
     }
 
     #[inline(always)]

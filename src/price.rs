@@ -3,30 +3,49 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::money::MicroUsd;
-use crate::money::{is_digits, Flaw, Quoted};
+use crate::decimal::{self, Flaw, Quoted};
+use crate::money::Usd;
 use crate::usage::Usage;
 
 const TOKENS_PER_MILLION: u128 = 1_000_000;
+
+/// In the unit of a [`Price`]: a thousandth of a dollar per million tokens.
+const LOWEST_PER_MILLION: u64 = 1_000_000;
 
 /// The list price of a model: four rates, each exact to a nano-dollar per million tokens.
 ///
 /// The rates are of the four kinds of token that providers price apart: input that is not in a cache, output,
 /// input read from a cache, input written to one. The default price is free. Where a write is priced by how long
-/// it is kept, each lifetime has a `Price` of its own.
+/// it is kept, or input by how long the prompt is, each has a `Price` of its own.
+///
+/// With the feature `serde` a price is read straight from a model's entry in LiteLLM's price list
+/// (`input_cost_per_token` and so on) or in OpenRouter's (`prompt`, `completion`, `input_cache_read`,
+/// `input_cache_write`), as [`per_token_rounded`](Price::per_token_rounded) reads it. Numbers and texts
+/// will do. Other fields are ignored, and so are rates that apply only above some length of the prompt
+/// (`..._above_200k_tokens`): a call that pays those costs more than this price says. Without a rate
+/// for cache reads or writes, or with one of zero for writes, these cost what uncached input costs. A
+/// number so small that the JSON reader takes it for zero is zero.
 ///
 /// # Examples
 ///
 /// ```
-/// use token_budget_pool::{MicroUsd, Price};
+/// use token_budget_pool::{Price, Rates, Tokens, Usd};
 ///
-/// let price = Price::per_million("3", "15", "0.30", "3.75")?;
-/// assert_eq!(price, Price::per_token("3e-06", "1.5e-05", "3e-07", "0.00000375")?);
-///
-/// let usage = price.usage(20, 500, 10_000, 2_000).expect("fits");
+/// let price = Price::per_million(Rates {
+///     uncached_input: "3",
+///     output: "15",
+///     cache_read: "0.30",
+///     cache_write: "3.75",
+/// })?;
+/// let usage = price.usage(Tokens {
+///     uncached_input: 20,
+///     output: 500,
+///     cache_read: 10_000,
+///     cache_write: 2_000,
+/// });
 /// assert_eq!(usage.input_tokens, 12_020);
 /// assert_eq!(usage.output_tokens, 500);
-/// assert_eq!(usage.cost, Some(MicroUsd::from_nanos(18_060_000)));
+/// assert_eq!(usage.cost, Some(Usd::from_nanos(18_060_000)));
 /// # Ok::<(), token_budget_pool::InvalidPrice>(())
 /// ```
 // Each field in nano-dollars per million tokens.
@@ -38,162 +57,256 @@ pub struct Price {
     cache_write: u64,
 }
 
+/// The rates of a [`Price`], as text.
+///
+/// The texts are decimal numbers, with an exponent or without: `"0.000003"`, `"1.5e-05"`, `"5E-7"`. Take
+/// them from a file as text, since a number that has been an `f64` is no longer exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rates<'a> {
+    /// Of input tokens that are in no cache.
+    pub uncached_input: &'a str,
+    /// Of output tokens.
+    pub output: &'a str,
+    /// Of input tokens that are read from a cache.
+    pub cache_read: &'a str,
+    /// Of input tokens that are written to a cache.
+    pub cache_write: &'a str,
+}
+
+impl<'a> Rates<'a> {
+    /// The rates of a model that prices no cache apart: all input costs the same.
+    pub const fn uncached(input: &'a str, output: &'a str) -> Rates<'a> {
+        Rates {
+            uncached_input: input,
+            output,
+            cache_read: input,
+            cache_write: input,
+        }
+    }
+}
+
+/// The tokens of one call by how they are priced. No token may be counted as two kinds, or it is paid
+/// twice.
+///
+/// Anthropic's `input_tokens` leaves cached tokens out and is `uncached_input` as it is. OpenAI's
+/// `prompt_tokens` (`input_tokens` in its Responses API) includes them: subtract first.
+///
+/// # Examples
+///
+/// ```
+/// use token_budget_pool::{Price, Rates, Tokens, Usd};
+///
+/// let price = Price::per_million(Rates {
+///     cache_read: "1.25",
+///     ..Rates::uncached("2.50", "10")
+/// })?;
+/// let (prompt_tokens, cached_tokens, completion_tokens) = (12_000, 10_000, 500);
+/// let tokens = Tokens {
+///     uncached_input: prompt_tokens - cached_tokens,
+///     cache_read: cached_tokens,
+///     output: completion_tokens,
+///     ..Tokens::default()
+/// };
+/// let usage = price.usage(tokens);
+/// assert_eq!(usage.input_tokens, prompt_tokens);
+/// assert_eq!(usage.cost, Some("0.0225".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Tokens {
+    /// Input that is in no cache.
+    pub uncached_input: u64,
+    /// Output.
+    pub output: u64,
+    /// Input that is read from a cache.
+    pub cache_read: u64,
+    /// Input that is written to a cache.
+    pub cache_write: u64,
+}
+
 impl Price {
-    /// A price in dollars per token, the unit of LiteLLM's and OpenRouter's lists.
-    ///
-    /// The texts are decimal numbers, with an exponent or without: `"0.000003"`, `"1.5e-05"`, `"5E-7"`. They are
-    /// read exactly; take them from the file as text, since a number that has been an `f64` is no longer exact.
+    /// A price in dollars per token, the unit of LiteLLM's and OpenRouter's lists. The texts are read
+    /// exactly.
     ///
     /// # Errors
     ///
-    /// [`InvalidPrice`] for the first rate that is not such a number (there is no sign, infinity or NaN), that
+    /// [`InvalidPrice`] for the first rate that is not a decimal number (there is no sign, infinity or NaN), that
     /// is finer than a nano-dollar per million tokens (1e-15 dollars per token), or that is more than
     /// 18,446.744073709551615 dollars per token.
-    pub fn per_token(
-        uncached_input: &str,
-        output: &str,
-        cache_read: &str,
-        cache_write: &str,
-    ) -> Result<Price, InvalidPrice> {
-        Price::parse([uncached_input, output, cache_read, cache_write], 15)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{Price, Rates};
+    ///
+    /// let price = Price::per_token(Rates::uncached("3e-06", "0.000015"))?;
+    /// assert_eq!(price, Price::per_million(Rates::uncached("3", "15"))?);
+    /// # Ok::<(), token_budget_pool::InvalidPrice>(())
+    /// ```
+    pub fn per_token(rates: Rates<'_>) -> Result<Price, InvalidPrice> {
+        Price::read(rates, |text| Ok(decimal::exact(text, 15)?))
     }
 
-    /// A price in dollars per million tokens, the unit of most price pages.
+    /// A price in dollars per token, each rate rounded to the nearest nano-dollar per million tokens (1e-15
+    /// dollars per token). A half counts as a whole one, and a rate above zero never becomes zero.
     ///
-    /// The texts are as in [`per_token`](Price::per_token).
+    /// For lists whose numbers have been through floating point, such as LiteLLM's: they hold
+    /// `9.499999999999999e-07` where `9.5e-07` is meant.
     ///
     /// # Errors
     ///
-    /// [`InvalidPrice`] for the first rate that is not such a number, that is finer than a nano-dollar per
-    /// million tokens (nine decimals), or that is more than [`MicroUsd::MAX`] per million tokens.
-    pub fn per_million(
-        uncached_input: &str,
-        output: &str,
-        cache_read: &str,
-        cache_write: &str,
-    ) -> Result<Price, InvalidPrice> {
-        Price::parse([uncached_input, output, cache_read, cache_write], 9)
+    /// As [`per_token`](Price::per_token), except that no rate is too fine.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{Price, Rates};
+    ///
+    /// let rates = Rates::uncached("9.499999999999999e-07", "5e-06");
+    /// let price = Price::per_token_rounded(rates)?;
+    /// assert_eq!(price, Price::per_million(Rates::uncached("0.95", "5"))?);
+    /// assert!(Price::per_token(rates).is_err());
+    /// # Ok::<(), token_budget_pool::InvalidPrice>(())
+    /// ```
+    pub fn per_token_rounded(rates: Rates<'_>) -> Result<Price, InvalidPrice> {
+        Price::read(rates, |text| Ok(decimal::nearest(text, 15)?))
     }
 
-    fn parse(
-        [uncached_input, output, cache_read, cache_write]: [&str; 4],
-        unit: i64,
+    /// A price in dollars per million tokens, the unit of most price pages. The texts are read exactly.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPrice`] for the first rate that is not a decimal number, that is finer than a nano-dollar per
+    /// million tokens (nine decimals), or that is more than [`Usd::MAX`] per million tokens. And for one
+    /// that is above zero and below 0.001: that is a price per token, which would make calls a million
+    /// times too cheap. (A model that really is that cheap can be given in dollars
+    /// [per token](Price::per_token).)
+    pub fn per_million(rates: Rates<'_>) -> Result<Price, InvalidPrice> {
+        Price::read(rates, |text| match decimal::exact(text, 9)? {
+            1..LOWEST_PER_MILLION => Err(RateFlaw::PerToken),
+            rate => Ok(rate),
+        })
+    }
+
+    fn read(
+        rates: Rates<'_>,
+        rate: impl Fn(&str) -> Result<u64, RateFlaw>,
     ) -> Result<Price, InvalidPrice> {
         let rate = |field, text: &str| {
-            scaled(text, unit).map_err(|flaw| InvalidPrice {
+            rate(text).map_err(|flaw| InvalidPrice {
                 field,
                 text: text.into(),
                 flaw,
             })
         };
         Ok(Price {
-            uncached_input: rate("uncached_input", uncached_input)?,
-            output: rate("output", output)?,
-            cache_read: rate("cache_read", cache_read)?,
-            cache_write: rate("cache_write", cache_write)?,
+            uncached_input: rate("uncached_input", rates.uncached_input)?,
+            output: rate("output", rates.output)?,
+            cache_read: rate("cache_read", rates.cache_read)?,
+            cache_write: rate("cache_write", rates.cache_write)?,
         })
     }
 
     /// What a million input tokens cost that are in no cache.
-    pub const fn uncached_input_per_million(&self) -> MicroUsd {
-        MicroUsd::from_nanos(self.uncached_input)
+    pub const fn uncached_input_per_million(&self) -> Usd {
+        Usd::from_nanos(self.uncached_input)
     }
 
     /// What a million output tokens cost: what
-    /// [`BudgetPool::reserve_up_to`](crate::BudgetPool::reserve_up_to) asks for.
-    pub const fn output_per_million(&self) -> MicroUsd {
-        MicroUsd::from_nanos(self.output)
+    /// [`BudgetPool::try_reserve_up_to`](crate::BudgetPool::try_reserve_up_to) asks for.
+    pub const fn output_per_million(&self) -> Usd {
+        Usd::from_nanos(self.output)
     }
 
     /// What a million input tokens cost that are read from a cache.
-    pub const fn cache_read_per_million(&self) -> MicroUsd {
-        MicroUsd::from_nanos(self.cache_read)
+    pub const fn cache_read_per_million(&self) -> Usd {
+        Usd::from_nanos(self.cache_read)
     }
 
     /// What a million input tokens cost that are written to a cache.
-    pub const fn cache_write_per_million(&self) -> MicroUsd {
-        MicroUsd::from_nanos(self.cache_write)
+    pub const fn cache_write_per_million(&self) -> Usd {
+        Usd::from_nanos(self.cache_write)
     }
 
-    /// What a call of these tokens used, with its cost; `None` if the input tokens or the cost overflow.
+    /// What a call of these tokens used, with its cost.
     ///
     /// The cost is summed exactly and rounded once, up, to the nano-dollar. The input tokens of the result are
     /// the sum of the three kinds.
     ///
-    /// # Providers count input in two ways
-    ///
-    /// No token may be counted as two kinds, or it is paid twice. Anthropic's `input_tokens` leaves cached tokens
-    /// out and is passed as it is. OpenAI's `prompt_tokens` (`input_tokens` in its Responses API) includes
-    /// them: subtract first.
-    ///
-    /// ```
-    /// use token_budget_pool::Price;
-    ///
-    /// let price = Price::per_million("2.50", "10", "1.25", "0")?;
-    /// let (prompt_tokens, cached_tokens, completion_tokens) = (12_000, 10_000, 500);
-    /// let usage = price
-    ///     .usage(prompt_tokens - cached_tokens, completion_tokens, cached_tokens, 0)
-    ///     .expect("fits");
-    /// assert_eq!(usage.input_tokens, prompt_tokens);
-    /// assert_eq!(usage.cost, Some("0.0225".parse().unwrap()));
-    /// # Ok::<(), token_budget_pool::InvalidPrice>(())
-    /// ```
-    #[must_use]
-    pub fn usage(
-        &self,
-        uncached_input: u64,
-        output: u64,
-        cache_read: u64,
-        cache_write: u64,
-    ) -> Option<Usage> {
-        let input = uncached_input
-            .checked_add(cache_read)?
-            .checked_add(cache_write)?;
+    /// A cost of more than [`Usd::MAX`] is unknown in the result, and input tokens of more than `u64::MAX`
+    /// are just that many at an unknown cost. So a pool that limits cost admits no such call.
+    pub fn usage(&self, tokens: Tokens) -> Usage {
+        let input = u128::from(tokens.uncached_input)
+            + u128::from(tokens.cache_read)
+            + u128::from(tokens.cache_write);
+        Usage {
+            input_tokens: u64::try_from(input).unwrap_or(u64::MAX),
+            output_tokens: tokens.output,
+            cost: self.cost(tokens).filter(|_| input <= u64::MAX.into()),
+        }
+    }
+
+    fn cost(&self, tokens: Tokens) -> Option<Usd> {
         // A product of two u64 fits; four such products together may not.
         let cost = |tokens, rate| u128::from(tokens) * u128::from(rate);
-        let cost = cost(uncached_input, self.uncached_input)
-            .checked_add(cost(output, self.output))?
-            .checked_add(cost(cache_read, self.cache_read))?
-            .checked_add(cost(cache_write, self.cache_write))?
+        let cost = cost(tokens.uncached_input, self.uncached_input)
+            .checked_add(cost(tokens.output, self.output))?
+            .checked_add(cost(tokens.cache_read, self.cache_read))?
+            .checked_add(cost(tokens.cache_write, self.cache_write))?
             .div_ceil(TOKENS_PER_MILLION);
-        let cost = MicroUsd::from_nanos(u64::try_from(cost).ok()?);
-        Some(Usage::tokens(input, output).cost(cost))
+        u64::try_from(cost).ok().map(Usd::from_nanos)
+    }
+
+    /// The most that a call with a prompt of this many tokens can cost: what to reserve for it. All of
+    /// the prompt costs the highest of the three rates for input (a write to a cache often costs more than
+    /// uncached input), and the output is as long as it may get. A cost of more than [`Usd::MAX`] is unknown
+    /// in the result, as in [`usage`](Price::usage).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{Price, Rates};
+    ///
+    /// let price = Price::per_million(Rates {
+    ///     uncached_input: "3",
+    ///     output: "15",
+    ///     cache_read: "0.30",
+    ///     cache_write: "3.75",
+    /// })?;
+    /// let estimate = price.worst_case(2_000, 1_000);
+    /// assert_eq!((estimate.input_tokens, estimate.output_tokens), (2_000, 1_000));
+    /// assert_eq!(estimate.cost, Some("0.0225".parse()?)); // 2,000 written to the cache
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn worst_case(&self, prompt_tokens: u64, max_output: u64) -> Usage {
+        let input = self
+            .uncached_input
+            .max(self.cache_read)
+            .max(self.cache_write);
+        let dearest = Price {
+            uncached_input: input,
+            ..*self
+        };
+        dearest.usage(Tokens {
+            uncached_input: prompt_tokens,
+            output: max_output,
+            ..Tokens::default()
+        })
     }
 }
 
-/// The decimal number `text` times ten to the `unit`, if that is whole and fits.
-fn scaled(text: &str, unit: i64) -> Result<u64, Flaw> {
-    let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    let unsigned = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-    if !is_digits(whole) || !is_digits(fraction) || !is_digits(unsigned) {
-        return Err(Flaw::Syntax);
-    }
-    // An exponent beyond i64 is as good as the end of i64: no text is long enough to make up for it.
-    let exponent = exponent.parse().unwrap_or(match exponent.as_bytes()[0] {
-        b'-' => i64::MIN,
-        _ => i64::MAX,
-    });
+/// What is wrong with the text of a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RateFlaw {
+    Decimal(Flaw),
+    /// A price per token was given as one per million tokens.
+    PerToken,
+}
 
-    let digits = [whole, fraction].concat();
-    let significant = digits.trim_end_matches('0');
-    if significant.is_empty() {
-        return Ok(0);
+impl From<Flaw> for RateFlaw {
+    fn from(flaw: Flaw) -> RateFlaw {
+        RateFlaw::Decimal(flaw)
     }
-    let zeros = (digits.len() - significant.len()) as i64;
-    let scale = exponent.saturating_add(unit + zeros - fraction.len() as i64);
-    if scale < 0 {
-        // The last significant digit is not zero, so it would be lost.
-        return Err(Flaw::TooPrecise);
-    }
-    let power = u32::try_from(scale)
-        .ok()
-        .and_then(|scale| 10u64.checked_pow(scale));
-    let mantissa = significant.parse::<u64>().ok();
-    mantissa
-        .zip(power)
-        .and_then(|(mantissa, power)| mantissa.checked_mul(power))
-        .ok_or(Flaw::TooLarge)
 }
 
 /// A rate that cannot be read; the message names it as [`Price::usage`] does, such as `cache_read`.
@@ -201,15 +314,18 @@ fn scaled(text: &str, unit: i64) -> Result<u64, Flaw> {
 pub struct InvalidPrice {
     field: &'static str,
     text: Box<str>,
-    flaw: Flaw,
+    flaw: RateFlaw,
 }
 
 impl fmt::Display for InvalidPrice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = match self.flaw {
-            Flaw::Syntax => "is not a decimal number such as 0.25 or 2.5e-07",
-            Flaw::TooPrecise => "is finer than a nano-dollar per million tokens",
-            Flaw::TooLarge => "is more than fits",
+            RateFlaw::Decimal(Flaw::Syntax) => "is not a decimal number such as 0.25 or 2.5e-07",
+            RateFlaw::Decimal(Flaw::TooPrecise) => "is finer than a nano-dollar per million tokens",
+            RateFlaw::Decimal(Flaw::TooLarge) => "is more than fits",
+            RateFlaw::PerToken => {
+                "dollars per million tokens is too cheap: is it a price per token?"
+            }
         };
         write!(f, "{}: {} {reason}", self.field, Quoted(&self.text))
     }
@@ -217,94 +333,194 @@ impl fmt::Display for InvalidPrice {
 
 impl Error for InvalidPrice {}
 
+#[cfg(feature = "serde")]
+mod list {
+    use std::fmt;
+
+    use serde::de::value::MapAccessDeserializer;
+    use serde::de::{Deserialize, Deserializer, Error, MapAccess, Unexpected, Visitor};
+
+    use super::Price;
+    use crate::decimal;
+    use crate::named;
+
+    /// A model's entry in a price list, in dollars per token.
+    #[derive(serde::Deserialize)]
+    struct Entry {
+        #[serde(alias = "prompt", deserialize_with = "named::input_cost_per_token")]
+        input_cost_per_token: Rate,
+        #[serde(
+            alias = "completion",
+            deserialize_with = "named::output_cost_per_token"
+        )]
+        output_cost_per_token: Rate,
+        #[serde(
+            default,
+            alias = "input_cache_read",
+            deserialize_with = "named::cache_read_input_token_cost"
+        )]
+        cache_read_input_token_cost: Option<Rate>,
+        #[serde(
+            default,
+            alias = "input_cache_write",
+            deserialize_with = "named::cache_creation_input_token_cost"
+        )]
+        cache_creation_input_token_cost: Option<Rate>,
+    }
+
+    /// In nano-dollars per million tokens.
+    struct Rate(u64);
+
+    impl<'de> Deserialize<'de> for Price {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Price, D::Error> {
+            let entry = deserializer.deserialize_map(EntryVisitor)?;
+            let Rate(uncached_input) = entry.input_cost_per_token;
+            let Rate(output) = entry.output_cost_per_token;
+            let written = entry.cache_creation_input_token_cost;
+            Ok(Price {
+                uncached_input,
+                output,
+                cache_read: entry
+                    .cache_read_input_token_cost
+                    .map_or(uncached_input, |Rate(rate)| rate),
+                // Providers that do not price writes are listed with null or with zero. What is not in
+                // the cache is then ordinary input, and not free.
+                cache_write: written
+                    .map(|Rate(rate)| rate)
+                    .filter(|&rate| rate > 0)
+                    .unwrap_or(uncached_input),
+            })
+        }
+    }
+
+    /// Takes no array, in which a rate's place would decide what it is the rate of.
+    struct EntryVisitor;
+
+    impl<'de> Visitor<'de> for EntryVisitor {
+        type Value = Entry;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a model's entry in a price list")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
+            Entry::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Rate {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Rate, D::Error> {
+            deserializer.deserialize_any(RateVisitor)
+        }
+    }
+
+    struct RateVisitor;
+
+    impl Visitor<'_> for RateVisitor {
+        type Value = Rate;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("dollars per token, such as 2.5e-07")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Rate, E> {
+            match decimal::nearest(text, 15) {
+                Ok(rate) => Ok(Rate(rate)),
+                Err(_) => Err(E::invalid_value(Unexpected::Str(text), &self)),
+            }
+        }
+
+        fn visit_u64<E: Error>(self, rate: u64) -> Result<Rate, E> {
+            self.visit_str(&rate.to_string())
+        }
+
+        fn visit_f64<E: Error>(self, rate: f64) -> Result<Rate, E> {
+            // The shortest text that stands for this number: the one in the list, or one as good.
+            self.visit_str(&format!("{rate:e}"))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn per_token(text: &str) -> Result<u64, Flaw> {
-        let price = Price::per_token(text, "0", "0", "0");
-        price
-            .map(|price| price.uncached_input)
-            .map_err(|error| error.flaw)
+    /// The same rate four times.
+    fn all(rate: &str) -> Rates<'_> {
+        Rates::uncached(rate, rate)
     }
 
-    fn per_million(text: &str) -> Result<u64, Flaw> {
-        let price = Price::per_million(text, "0", "0", "0");
-        price
-            .map(|price| price.uncached_input)
-            .map_err(|error| error.flaw)
+    fn tokens(uncached_input: u64, output: u64, cache_read: u64, cache_write: u64) -> Tokens {
+        Tokens {
+            uncached_input,
+            output,
+            cache_read,
+            cache_write,
+        }
     }
 
     #[test]
-    fn the_same_price_in_any_spelling_is_the_same_price() {
-        let texts = "0.000003 3e-06 3E-6 0.3e-5 30e-7 0.0000030000000000000000000000 3000000e-12 \
-            0003e-0000000000000000000000000006 0.00000000000000000000000000003e+23 \
-            300000000000000000000000000000e-35";
-        for text in texts.split(' ') {
-            assert_eq!(per_token(text), Ok(3_000_000_000), "{text}");
-        }
-        let texts = "0 0.0 0e5 0e999999999999999999999 0.000e-999999999999999999999";
-        for text in texts.split(' ') {
-            assert_eq!(per_token(text), Ok(0), "{text}");
-        }
+    fn each_unit_is_its_own() {
         for (token, million) in [
             ("1.5e-05", "15"),
             ("5E-7", "0.5"),
-            ("1e-15", "0.000000001"),
+            ("1e-9", "0.001"),
             ("18446", "1.8446e10"),
         ] {
-            assert_eq!(per_token(token), per_million(million), "{token}");
-            assert!(per_token(token).is_ok(), "{token}");
+            let expected = Price::per_million(all(million)).expect("a price");
+            assert_eq!(Price::per_token(all(token)), Ok(expected), "{token}");
+            assert_eq!(
+                Price::per_token_rounded(all(token)),
+                Ok(expected),
+                "{token}"
+            );
         }
+        let price = Price::per_token(all("1e-15")).expect("a price");
+        assert_eq!(price.output_per_million(), Usd::from_nanos(1));
     }
 
     #[test]
-    fn the_edges_of_what_fits_are_exact() {
-        assert_eq!(per_token("18446.744073709551615"), Ok(u64::MAX));
-        assert_eq!(per_million("18446744073.709551615"), Ok(u64::MAX));
-        assert_eq!(per_million("18446744073709551615e-9"), Ok(u64::MAX));
-        let texts = "18446744073.709551616 18446744073709551616e-9 2e10 1e11 1e20 1e999999999999 \
-            1e9223372036854775807 1e99999999999999999999 0.00001e99999999999999999999 \
-            1234567890123456789012345678901234567890";
-        for text in texts.split(' ') {
-            assert_eq!(per_million(text), Err(Flaw::TooLarge), "{text}");
+    fn a_price_per_token_is_not_taken_for_one_per_million() {
+        for rate in ["0.0006", "3e-06", "0.000000001", "0.000999999"] {
+            let error = Price::per_million(all(rate)).unwrap_err();
+            assert_eq!(error.flaw, RateFlaw::PerToken, "{rate}");
         }
-    }
-
-    #[test]
-    fn precision_is_refused_never_rounded() {
-        assert_eq!(per_token("1e-15"), Ok(1));
-        let texts = "1e-16 1.5e-15 0.1234567890123456 1e-999999999999 1e-9223372036854775808 \
-            1e-99999999999999999999 10000e-99999999999999999999";
-        for text in texts.split(' ') {
-            assert_eq!(per_token(text), Err(Flaw::TooPrecise), "{text}");
-        }
-        assert_eq!(per_million("0.0000000001"), Err(Flaw::TooPrecise));
-    }
-
-    #[test]
-    fn what_is_not_a_plain_decimal_number_is_refused() {
-        let texts =
-            "|.|.5|5.| 1|1 |e|e5|1e|1e+|1e-|1e--5|1e+-5|1e5.0|1e5e5|.e5|1.e5|1e 5|+1|-1|-0|inf|\
-            infinity|NaN|1_000|1,5|$1|0x10|1.2.3|٣|1e٣|1é|0e99999999999999999999x";
-        for text in texts.split('|') {
-            assert_eq!(per_token(text), Err(Flaw::Syntax), "{text:?}");
+        for rate in ["0", "0.001"] {
+            assert!(Price::per_million(all(rate)).is_ok(), "{rate}");
         }
     }
 
     #[test]
     fn an_error_names_the_rate_the_text_and_the_reason() {
+        let one = all("1");
         let errors = [
-            Price::per_token("-1", "1", "1", "1"),
-            Price::per_token("1", "1e-16", "1", "1"),
-            Price::per_million("1", "1", "1e999999999999", "1"),
-            Price::per_million("1", "1", "1", ""),
+            Price::per_token(Rates {
+                uncached_input: "-1",
+                ..one
+            }),
+            Price::per_token(Rates {
+                output: "1e-16",
+                ..one
+            }),
+            Price::per_million(Rates {
+                cache_read: "1e999999999999",
+                ..one
+            }),
+            Price::per_million(Rates {
+                cache_write: "",
+                ..one
+            }),
+            Price::per_million(Rates {
+                output: "3e-06",
+                ..one
+            }),
         ];
         let messages = [
             r#"uncached_input: "-1" is not a decimal number such as 0.25 or 2.5e-07"#,
             r#"output: "1e-16" is finer than a nano-dollar per million tokens"#,
             r#"cache_read: "1e999999999999" is more than fits"#,
             r#"cache_write: "" is not a decimal number such as 0.25 or 2.5e-07"#,
+            r#"output: "3e-06" dollars per million tokens is too cheap: is it a price per token?"#,
         ];
         for (error, message) in errors.into_iter().zip(messages) {
             assert_eq!(error.unwrap_err().to_string(), message);
@@ -313,46 +529,139 @@ mod tests {
 
     #[test]
     fn each_kind_of_token_is_charged_at_its_own_rate() {
-        let price = Price::per_million("1", "10", "100", "1000").unwrap();
-        let usage = price.usage(2, 3, 5, 7).unwrap();
+        let price = Price::per_million(Rates {
+            uncached_input: "1",
+            output: "10",
+            cache_read: "100",
+            cache_write: "1000",
+        })
+        .unwrap();
+        let usage = price.usage(tokens(2, 3, 5, 7));
         assert_eq!((usage.input_tokens, usage.output_tokens), (14, 3));
-        assert_eq!(usage.cost, MicroUsd::from_micros(2 + 30 + 500 + 7_000));
+        assert_eq!(usage.cost, Usd::from_micros(2 + 30 + 500 + 7_000));
         assert_eq!(
-            Price::default().usage(1, 1, 1, 1),
-            Some(Usage::tokens(3, 1).cost(MicroUsd::ZERO))
+            Price::default().usage(tokens(1, 1, 1, 1)),
+            Usage::tokens(3, 1).cost(Usd::ZERO)
         );
     }
 
     #[test]
     fn a_cost_is_rounded_once_and_up() {
-        let cost = |price: &str, tokens| {
-            let price = Price::per_million(price, price, price, price).unwrap();
-            price.usage(tokens, tokens, tokens, tokens).unwrap().cost
+        let cost = |rate: &str, n| {
+            let price = Price::per_token(all(rate)).unwrap();
+            price.usage(tokens(n, n, n, n)).cost
         };
         // Four times 0.25 nano-dollars: exactly one, where rounding each kind would make it four.
-        assert_eq!(cost("0.00025", 1), Some(MicroUsd::from_nanos(1)));
-        assert_eq!(cost("0.000250001", 1), Some(MicroUsd::from_nanos(2)));
-        assert_eq!(cost("0.000000001", 1), Some(MicroUsd::from_nanos(1)));
-        assert_eq!(cost("0.000000001", 0), Some(MicroUsd::ZERO));
+        assert_eq!(cost("0.00025e-6", 1), Some(Usd::from_nanos(1)));
+        assert_eq!(cost("0.000250001e-6", 1), Some(Usd::from_nanos(2)));
+        assert_eq!(cost("1e-15", 1), Some(Usd::from_nanos(1)));
+        assert_eq!(cost("1e-15", 0), Some(Usd::ZERO));
     }
 
     #[test]
-    fn what_overflows_is_none() {
+    fn a_cost_that_overflows_is_unknown() {
         let free = Price::default();
-        assert!(free.usage(u64::MAX, u64::MAX, 0, 0).is_some());
-        assert_eq!(free.usage(u64::MAX, 0, 1, 0), None);
-        assert_eq!(free.usage(u64::MAX, 0, 0, 1), None);
+        let usage = free.usage(tokens(u64::MAX, u64::MAX, 0, 0));
+        assert_eq!(usage.cost, Some(Usd::ZERO));
+        for too_many in [tokens(u64::MAX, 7, 1, 0), tokens(u64::MAX, 7, 0, 1)] {
+            assert_eq!(free.usage(too_many), Usage::tokens(u64::MAX, 7));
+        }
 
-        let most = "18446744073.709551615";
-        let dear = Price::per_million(most, most, most, most).unwrap();
+        let dear = Price::per_million(all("18446744073.709551615")).unwrap();
+        let usage = dear.usage(tokens(0, 1_000_000, 0, 0));
+        assert_eq!(usage.cost, Some(Usd::MAX));
         assert_eq!(
-            dear.usage(0, 1_000_000, 0, 0).unwrap().cost,
-            Some(MicroUsd::MAX)
+            dear.usage(tokens(0, 1_000_001, 0, 0)),
+            Usage::tokens(0, 1_000_001)
         );
-        assert_eq!(dear.usage(0, 1_000_001, 0, 0), None);
+        assert_eq!(dear.worst_case(0, 1_000_001).cost, None);
         // The exact costs are just above 2^128 and would wrap round to an amount that fits.
-        assert_eq!(dear.usage(u64::MAX, 3, 0, 0), None);
-        assert_eq!(dear.usage(0, u64::MAX, 3, 0), None);
-        assert_eq!(dear.usage(0, u64::MAX, 0, 3), None);
+        assert_eq!(dear.usage(tokens(u64::MAX, 3, 0, 0)).cost, None);
+        assert_eq!(dear.usage(tokens(0, u64::MAX, 3, 0)).cost, None);
+        assert_eq!(dear.usage(tokens(0, u64::MAX, 0, 3)).cost, None);
+    }
+
+    #[test]
+    fn the_worst_case_is_the_dearest_way_to_read_the_prompt() {
+        for rates in [["9", "1", "2"], ["1", "9", "2"], ["1", "2", "9"]] {
+            let [uncached_input, cache_read, cache_write] = rates;
+            let price = Price::per_million(Rates {
+                uncached_input,
+                output: "10",
+                cache_read,
+                cache_write,
+            })
+            .unwrap();
+            let worst = price.worst_case(3, 5);
+            assert_eq!(
+                worst,
+                Usage::tokens(3, 5).cost(Usd::from_nanos(27_000 + 50_000))
+            );
+        }
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn a_price_is_read_straight_from_a_list() {
+        let price = |rates| Ok(Price::per_million(rates).unwrap());
+        let read = |json: &str| serde_json::from_str::<Price>(json).map_err(|e| e.to_string());
+        let full = r#"{"litellm_provider": "anthropic", "max_tokens": 64000,
+            "input_cost_per_token": 3e-06, "output_cost_per_token": 1.5e-05,
+            "cache_read_input_token_cost": 3e-07, "cache_creation_input_token_cost": 3.75e-06,
+            "input_cost_per_token_above_200k_tokens": 6e-06}"#;
+        assert_eq!(
+            read(full),
+            price(Rates {
+                uncached_input: "3",
+                output: "15",
+                cache_read: "0.3",
+                cache_write: "3.75",
+            })
+        );
+        let openrouter = r#"{"prompt": "0.000003", "completion": "0.000015", "image": "0.0048",
+            "input_cache_read": "0.0000003", "input_cache_write": "0.00000375"}"#;
+        assert_eq!(read(openrouter), read(full));
+        for none in [
+            "",
+            r#", "cache_creation_input_token_cost": null"#,
+            r#", "cache_creation_input_token_cost": 0"#,
+            r#", "cache_creation_input_token_cost": 0.0, "cache_read_input_token_cost": null"#,
+        ] {
+            let json = format!(
+                r#"{{"input_cost_per_token": 9.499999999999999e-07, "output_cost_per_token": 5e-06{none}}}"#
+            );
+            assert_eq!(read(&json), price(Rates::uncached("0.95", "5")), "{none}");
+        }
+        let free = r#"{"input_cost_per_token": 0, "output_cost_per_token": 0.0}"#;
+        assert_eq!(read(free), Ok(Price::default()));
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn a_list_that_makes_no_sense_is_refused() {
+        let refusal = |input: &str| {
+            let json =
+                format!(r#"{{"input_cost_per_token": {input}, "output_cost_per_token": 1}}"#);
+            serde_json::from_str::<Price>(&json)
+                .unwrap_err()
+                .to_string()
+        };
+        for input in [
+            "-1e-06", "-1", "1e300", r#""x""#, r#""-0""#, "null", "[]", "true",
+        ] {
+            let refusal = refusal(input);
+            assert!(refusal.starts_with("input_cost_per_token: "), "{refusal}");
+            assert!(refusal.contains("dollars per token"), "{refusal}");
+        }
+        let array = serde_json::from_str::<Price>("[1e-06, 1e-06, 1e-06, 1e-06]");
+        let array = array.unwrap_err().to_string();
+        assert!(array.contains("expected a model's entry"), "{array}");
+        let missing = r#"{"input_cost_per_token": 1e-06}"#;
+        let missing = serde_json::from_str::<Price>(missing).unwrap_err();
+        let missing = missing.to_string();
+        assert!(
+            missing.starts_with("missing field `output_cost_per_token`"),
+            "{missing}"
+        );
     }
 }

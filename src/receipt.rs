@@ -3,36 +3,69 @@
 use std::fmt;
 
 use crate::dimension::{Dimension, Tally};
-use crate::money::MicroUsd;
+use crate::money::Usd;
 use crate::usage::Spent;
 
-/// What counting a call's usage led to. It was counted in any case: the money is
-/// gone.
+/// What one step counted, and where the pool stands after it. It was counted in any case: the money
+/// is gone.
+///
+/// The receipts of a period add up: the sum of all that was [`counted`](Self::counted), with what
+/// [`try_charge`](crate::BudgetPool::try_charge) and [`record`](crate::BudgetPool::record) admitted
+/// and dropped calls counted, is what the pool has spent since its start or its last reset, as long as
+/// no count is full.
 ///
 /// `Display` is one line for a log.
+///
+/// # Examples
+///
+/// ```
+/// use token_budget_pool::{BudgetPool, Limits, Usage, Usd};
+///
+/// let pool = BudgetPool::new(Limits::unlimited().cost(Usd::cents(5)));
+/// let call = pool.try_reserve(Usage::tokens(1_000, 500).cost(Usd::cents(3)))?.start();
+/// let receipt = call.forfeit(); // it timed out
+/// assert!(receipt.is_guess());
+/// assert_eq!(
+///     receipt.to_string(),
+///     "counted $0.03 in 1 call (a guess: forfeited); spent $0.03 in 1 call",
+/// );
+/// # Ok::<(), token_budget_pool::Rejected>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use = "it says whether a limit was passed and whether the cost is a guess; `let _ =` discards it"]
 #[non_exhaustive]
 pub struct Receipt {
+    /// What this step counted: an entry for a journal.
+    pub counted: Spent,
     /// All that the pool has counted, this included: the totals of exactly this
     /// step.
     pub spent: Spent,
-    /// By how much this step counted more than the call still held. A
-    /// [`charge`](crate::BudgetPool::charge) held nothing, so this is all its tokens and cost. The
-    /// calls are zero, here and in `told_more`.
+    /// By how much this step counted more than was reserved for the call. A
+    /// [`charge`](crate::BudgetPool::charge) has nothing reserved, so this is all its tokens and cost.
+    /// The calls are zero, here and in `over_reported`.
     pub overrun: Excess,
-    /// By how much more was told in parts than the call came to. It stays counted:
+    /// By how much more was reported than the call came to. It stays counted:
     /// what is spent is never lowered.
-    pub told_more: Excess,
+    pub over_reported: Excess,
     /// By how much `spent` is now beyond the limits, as they now are. What is reserved is not
     /// counted in: with it the pool may be beyond a limit while this is nothing.
-    pub over_cap: Excess,
-    /// Whether some count went past `u64::MAX`, and stopped there; or both counts of tokens
-    /// fit, but not their sum.
+    pub over_limit: Excess,
+    /// Whether some amount or the number of calls went past `u64::MAX`, and stopped there; or both
+    /// counts of tokens fit, but not their sum.
     pub saturated: bool,
 }
 
-/// How much too much, by dimension. In `overrun` and `told_more` the total tokens are the
-/// sum of the other two; in `over_cap` they are measured against their own limit.
+impl Receipt {
+    /// Whether the cost that this step counted is a guess: the call's cost is unknown, or nobody saw
+    /// its end. The pool counts these calls in [`Spent::unpriced_calls`] and
+    /// [`Spent::forfeited_calls`].
+    pub fn is_guess(&self) -> bool {
+        self.counted.unpriced_calls > 0 || self.counted.forfeited_calls > 0
+    }
+}
+
+/// How much too much, by dimension. In `overrun` and `over_reported` the total tokens are the
+/// sum of the other two; in `over_limit` they are measured against their own limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct Excess {
@@ -43,7 +76,7 @@ pub struct Excess {
     /// Tokens in and out together.
     pub total_tokens: u64,
     /// Cost.
-    pub cost: MicroUsd,
+    pub cost: Usd,
     /// Calls.
     pub calls: u64,
 }
@@ -63,7 +96,7 @@ impl Excess {
             input_tokens: excess(Dimension::InputTokens),
             output_tokens: excess(Dimension::OutputTokens),
             total_tokens: excess(Dimension::TotalTokens),
-            cost: MicroUsd::from_nanos(excess(Dimension::Cost)),
+            cost: Usd::from_nanos(excess(Dimension::Cost)),
             calls: excess(Dimension::Calls),
         }
     }
@@ -90,7 +123,7 @@ impl fmt::Display for Excess {
             write!(f, "{comma}{name}={count}")?;
             comma = ", ";
         }
-        if self.cost > MicroUsd::ZERO {
+        if self.cost > Usd::ZERO {
             write!(f, "{comma}cost=${}", self.cost)?;
         }
         Ok(())
@@ -99,15 +132,24 @@ impl fmt::Display for Excess {
 
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "spent ${} in {} calls",
-            self.spent.cost, self.spent.calls
-        )?;
+        let Receipt { counted, spent, .. } = self;
+        write!(f, "counted ${} in {}", counted.cost, Calls(counted.calls))?;
+        let kinds = [
+            ("forfeited", counted.forfeited_calls),
+            ("unpriced", counted.unpriced_calls),
+        ];
+        let kinds: Vec<_> = kinds
+            .into_iter()
+            .filter_map(|(kind, calls)| (calls > 0).then_some(kind))
+            .collect();
+        if !kinds.is_empty() {
+            write!(f, " (a guess: {})", kinds.join(" and "))?;
+        }
+        write!(f, "; spent ${} in {}", spent.cost, Calls(spent.calls))?;
         let parts = [
-            ("beyond its hold", self.overrun),
-            ("told more", self.told_more),
-            ("over cap", self.over_cap),
+            ("beyond its reservation", self.overrun),
+            ("reported too much", self.over_reported),
+            ("over limit", self.over_limit),
         ];
         for (what, excess) in parts.into_iter().filter(|(_, excess)| excess.any()) {
             write!(f, "; {what}: {excess}")?;
@@ -116,5 +158,16 @@ impl fmt::Display for Receipt {
             f.write_str("; the count is full")?;
         }
         Ok(())
+    }
+}
+
+struct Calls(u64);
+
+impl fmt::Display for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("1 call"),
+            calls => write!(f, "{calls} calls"),
+        }
     }
 }

@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::dimension::Dimension;
+use crate::dimension::{Dimension, Guesses};
 use crate::layout::{Change, Fixed, State, Words, AMOUNTS, TERMS};
 use crate::limits::Limits;
-use crate::money::{Dollars, MicroUsd};
+use crate::money::{Dollars, Usd};
 use crate::ops::admit::Charge;
 use crate::ops::request::Request;
 use crate::pool::BudgetPool;
@@ -49,7 +49,11 @@ impl BudgetPool {
             cost_cap: caps.max_cost_usd,
             ..Fixed::default()
         };
-        Ok(Self::new(Spent::default(), Limits::try_from(caps)?, fixed))
+        Ok(Self::from_parts(
+            Spent::default(),
+            Limits::try_from(caps)?,
+            fixed,
+        ))
     }
 
     /// Record one call's usage: tokens in, tokens out, and dollars. Returns the
@@ -100,7 +104,8 @@ impl BudgetPool {
     /// it, see [`snapshot`](Self::snapshot).
     #[inline]
     pub fn totals(&self) -> Totals {
-        self.read(|now| Spent::of(now.spent(), 0)).into()
+        self.read(|now| Spent::of(now.spent(), Guesses::default()))
+            .into()
     }
 
     /// Read the caps: the cost cap to the bit as it was given to
@@ -124,7 +129,7 @@ struct Record<'a> {
 
 impl Record<'_> {
     #[inline(always)]
-    fn charge(&self, cost: MicroUsd) -> Charge {
+    fn charge(&self, cost: Usd) -> Charge {
         let usage = Usage::tokens(self.input_tokens, self.output_tokens).cost(cost);
         Charge {
             request: Request::call(usage),
@@ -176,7 +181,7 @@ impl Operation<AMOUNTS, TERMS> for Record<'_> {
         match self.cost {
             Dollars::Fits(cost) => self.exceeded(&self.charge(cost).request, &now),
             Dollars::TooLarge => {
-                let mut request = self.charge(MicroUsd::ZERO).request.wide();
+                let mut request = self.charge(Usd::ZERO).request.wide();
                 request.asked.cost = TOO_MUCH;
                 self.exceeded(&request, &now)
             }
@@ -193,7 +198,7 @@ impl Operation<AMOUNTS, TERMS> for Record<'_> {
         let cost = match self.cost {
             Dollars::Fits(cost) => cost,
             // It is always refused.
-            Dollars::TooLarge | Dollars::Invalid => MicroUsd::MAX,
+            Dollars::TooLarge | Dollars::Invalid => Usd::MAX,
         };
         self.charge(cost).change(now)
     }
@@ -222,7 +227,7 @@ pub struct Caps {
     /// Cap on cumulative input + output tokens.
     pub max_total_tokens: Option<u64>,
     /// Cap on cumulative spend, in dollars. Enforced to the nearest nano-dollar, one at least
-    /// if it is above zero; positive infinity, or more than [`MicroUsd::MAX`], caps nothing.
+    /// if it is above zero; positive infinity, or more than [`Usd::MAX`], caps nothing.
     pub max_cost_usd: Option<f64>,
 }
 
@@ -277,7 +282,7 @@ impl From<Limits> for Caps {
             max_input_tokens: limits.input_tokens,
             max_output_tokens: limits.output_tokens,
             max_total_tokens: limits.total_tokens,
-            max_cost_usd: limits.cost.map(MicroUsd::as_usd),
+            max_cost_usd: limits.cost.map(Usd::to_f64),
         }
     }
 }
@@ -340,7 +345,7 @@ impl From<Spent> for Totals {
         Totals {
             input_tokens: spent.input_tokens,
             output_tokens: spent.output_tokens,
-            cost_usd: spent.cost.as_usd(),
+            cost_usd: spent.cost.to_f64(),
             calls: spent.calls,
         }
     }
@@ -407,20 +412,20 @@ impl From<Rejected> for BudgetExceeded {
             },
             Rejected::Unpriced { limit } => BudgetExceeded {
                 cap: Dimension::Cost.as_str(),
-                limit: limit.as_usd(),
+                limit: limit.to_f64(),
                 attempted: f64::INFINITY,
             },
             Rejected::Exceeded(Exceeded {
-                cap,
+                dimension,
                 limit,
                 spent,
                 reserved,
                 requested,
                 ..
             }) => BudgetExceeded {
-                cap: cap.as_str(),
-                limit: cap.as_f64(limit.into()),
-                attempted: cap
+                cap: dimension.as_str(),
+                limit: dimension.as_f64(limit.into()),
+                attempted: dimension
                     .as_f64(u128::from(spent) + u128::from(reserved) + u128::from(requested)),
             },
         }

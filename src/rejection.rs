@@ -3,15 +3,15 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::dimension::Dimension;
-use crate::money::MicroUsd;
+use crate::dimension::{Amount, Dimension};
+use crate::money::Usd;
 
-/// Whether waiting could help a call that a cap refused. Ordered from best to worst; where
-/// several caps refuse, the worst is named.
+/// Whether waiting could help a call that a limit refused. Ordered from best to worst; where
+/// several limits refuse, the worst is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// It is too large only because of what other calls hold: some of that may come
+    /// It is too large only because of what is reserved for other calls. Some of that may come
     /// back.
     Busy,
     /// What is spent leaves too little room: it takes a reset or a raised limit.
@@ -29,7 +29,7 @@ pub enum Rejected {
     /// The call's cost is unknown, and the pool limits cost.
     Unpriced {
         /// The limit on cost.
-        limit: MicroUsd,
+        limit: Usd,
     },
     /// A limit leaves too little room.
     Exceeded(Exceeded),
@@ -38,29 +38,53 @@ pub enum Rejected {
 /// The limit that refused a call, and the numbers that it went by: one state of
 /// the pool, in which `spent + reserved + requested` is more than `limit`.
 ///
-/// Tokens and calls are counts; of [`Dimension::Cost`] the numbers are nano-dollars. `u64::MAX` stands
-/// also for amounts that are more.
+/// The most that each can say is `u64::MAX` (of cost, [`Usd::MAX`]). It stands for more, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub struct Exceeded {
+    pub(crate) dimension: Dimension,
+    pub(crate) limit: u64,
+    pub(crate) spent: u64,
+    pub(crate) reserved: u64,
+    pub(crate) requested: u64,
+    pub(crate) reason: Reason,
+}
+
+impl Exceeded {
     /// Which limit. Where several refuse, the first with the worst reason.
-    pub cap: Dimension,
-    /// The limit; `u64::MAX`, the most that can be counted, where none is set. If too many calls are in
-    /// flight, 2,147,483,647, the most that can be.
-    pub limit: u64,
+    pub fn dimension(&self) -> Dimension {
+        self.dimension
+    }
+
+    /// The limit. Where none is set, the most that can be counted. If too many calls are in flight,
+    /// 2,147,483,647, the most that can be.
+    pub fn limit(&self) -> Amount {
+        self.dimension.amount(self.limit)
+    }
+
     /// What was spent.
-    pub spent: u64,
-    /// What was reserved, by other calls.
-    pub reserved: u64,
-    /// What was asked for. Of [`extend`](crate::Hold::extend), what the call
-    /// held and the more that it asked for.
-    pub requested: u64,
+    pub fn spent(&self) -> Amount {
+        self.dimension.amount(self.spent)
+    }
+
+    /// What was reserved for other calls.
+    pub fn reserved(&self) -> Amount {
+        self.dimension.amount(self.reserved)
+    }
+
+    /// What was asked for. Of [`extend`](crate::Reservation::extend), what was reserved for the call
+    /// already, and the more that it asked for.
+    pub fn requested(&self) -> Amount {
+        self.dimension.amount(self.requested)
+    }
+
     /// Whether waiting could help.
-    pub reason: Reason,
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
 }
 
 impl Rejected {
-    /// Whether the call was refused only because of what other calls hold, so that
+    /// Whether the call was refused only because of what is reserved for other calls, so that
     /// it is worth trying again when some of them have ended.
     ///
     /// # Examples
@@ -69,16 +93,16 @@ impl Rejected {
     /// use std::time::Duration;
     /// use token_budget_pool::{BudgetPool, Rejected, Reservation, Usage};
     ///
-    /// async fn reserve_soon(pool: &BudgetPool, estimate: Usage) -> Result<Reservation<'_>, Rejected> {
+    /// async fn reserve_soon(pool: &BudgetPool, estimate: Usage) -> Result<Reservation<&BudgetPool>, Rejected> {
     ///     for _ in 0..100 {
-    ///         match pool.reserve(estimate) {
+    ///         match pool.try_reserve(estimate) {
     ///             Err(rejected) if rejected.is_busy() => {
     ///                 tokio::time::sleep(Duration::from_millis(50)).await;
     ///             }
     ///             decided => return decided,
     ///         }
     ///     }
-    ///     pool.reserve(estimate)
+    ///     pool.try_reserve(estimate)
     /// }
     /// # let _ = reserve_soon;
     /// ```
@@ -92,24 +116,12 @@ impl Rejected {
         matches!(self, Rejected::Closed)
     }
 
-    /// The limit that refused, if it was one.
-    pub fn cap(&self) -> Option<Dimension> {
+    /// The dimension whose limit refused, if one did.
+    pub fn dimension(&self) -> Option<Dimension> {
         match self {
             Rejected::Closed => None,
             Rejected::Unpriced { .. } => Some(Dimension::Cost),
-            Rejected::Exceeded(exceeded) => Some(exceeded.cap),
-        }
-    }
-}
-
-/// An amount of a dimension, for people.
-struct Amount(Dimension, u64);
-
-impl fmt::Display for Amount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Dimension::Cost => write!(f, "${}", MicroUsd::from_nanos(self.1)),
-            _ => write!(f, "{}", self.1),
+            Rejected::Exceeded(exceeded) => Some(exceeded.dimension),
         }
     }
 }
@@ -120,7 +132,7 @@ impl fmt::Display for Rejected {
             Rejected::Closed => f.write_str("budget pool is closed"),
             Rejected::Unpriced { limit } => write!(
                 f,
-                "the call's cost is unknown, and budget cap `cost_usd` limits cost to ${limit}"
+                "the call's cost is unknown, and budget limit `cost_usd` limits cost to ${limit}"
             ),
             Rejected::Exceeded(exceeded) => exceeded.fmt(f),
         }
@@ -129,20 +141,19 @@ impl fmt::Display for Rejected {
 
 impl fmt::Display for Exceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let amount = |amount| Amount(self.cap, amount);
         let reason = match self.reason {
-            Reason::Busy => "busy: others hold the room",
+            Reason::Busy => "busy: reserved for others",
             Reason::Exhausted => "exhausted",
             Reason::NeverFits => "never fits",
         };
         write!(
             f,
-            "budget cap `{}` exceeded ({reason}): limit={}, spent={}, reserved={}, requested={}",
-            self.cap,
-            amount(self.limit),
-            amount(self.spent),
-            amount(self.reserved),
-            amount(self.requested),
+            "budget limit `{}` exceeded ({reason}): limit={}, spent={}, reserved={}, requested={}",
+            self.dimension,
+            self.limit(),
+            self.spent(),
+            self.reserved(),
+            self.requested(),
         )
     }
 }

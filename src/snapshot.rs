@@ -1,8 +1,8 @@
-//! One state of a pool, for those who look.
+//! One state of a pool.
 
 use crate::dimension::Tally;
 use crate::limits::Limits;
-use crate::usage::{Spent, Usage};
+use crate::usage::{Amounts, Spent};
 
 /// One state that the pool was in: all numbers are of the same moment.
 ///
@@ -19,10 +19,10 @@ pub struct Snapshot {
     /// What was counted, and for how many calls.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::spent"))]
     pub spent: Spent,
-    /// What calls in flight still hold. Its cost is always known.
+    /// What is reserved for calls in flight.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::reserved"))]
-    pub reserved: Usage,
-    /// Reservations that have not ended.
+    pub reserved: Amounts,
+    /// Calls that have reserved and not ended, started or not.
     #[cfg_attr(
         feature = "serde",
         serde(deserialize_with = "crate::named::calls_in_flight")
@@ -44,30 +44,34 @@ impl Snapshot {
     /// # Examples
     ///
     /// ```
-    /// use token_budget_pool::{BudgetPool, Limits, MicroUsd, Usage};
+    /// use token_budget_pool::{BudgetPool, Limits, Usd, Usage};
     ///
-    /// let pool = BudgetPool::with_limits(Limits::none().input_tokens(100).calls(5));
-    /// pool.try_charge(Usage::tokens(30, 0).cost(MicroUsd::ZERO))?;
-    /// let hold = pool.reserve(Usage::tokens(20, 0).cost(MicroUsd::ZERO))?;
+    /// let pool = BudgetPool::new(Limits::unlimited().input_tokens(100).calls(5));
+    /// pool.try_charge(Usage::tokens(30, 0).cost(Usd::ZERO))?;
+    /// let reservation = pool.try_reserve(Usage::tokens(20, 0).cost(Usd::ZERO))?;
     ///
     /// let room = pool.snapshot().remaining();
     /// assert_eq!(room.input_tokens, Some(50));
     /// assert_eq!(room.calls, Some(3));
     /// assert_eq!(room.cost, None);
-    /// # drop(hold);
+    /// # drop(reservation);
     /// # Ok::<(), token_budget_pool::Rejected>(())
     /// ```
     #[must_use]
     pub fn remaining(&self) -> Limits {
         let spent = self.spent.tally();
-        let reserved = Tally {
-            calls: self.calls_in_flight,
-            ..self.reserved.tally()
-        };
+        let reserved = self.reserved();
         Limits::from_fn(|dimension| {
             let taken = dimension.of(&spent) + dimension.of(&reserved);
             let room = |limit: u64| u128::from(limit).saturating_sub(taken) as u64;
             self.limits.get(dimension).map(room)
         })
+    }
+
+    pub(crate) fn reserved(&self) -> Tally {
+        Tally {
+            calls: self.calls_in_flight,
+            ..self.reserved.tally()
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Amounts that a pool is asked for and that it has counted.
 
-use crate::dimension::Tally;
-use crate::money::MicroUsd;
+use crate::dimension::{Guesses, Tally};
+use crate::money::Usd;
 
 /// What one call used, or may use: tokens in, tokens out, and what they cost.
 ///
@@ -12,10 +12,10 @@ use crate::money::MicroUsd;
 /// # Examples
 ///
 /// ```
-/// use token_budget_pool::{MicroUsd, Usage};
+/// use token_budget_pool::{Usd, Usage};
 ///
 /// let estimate = Usage::tokens(1_000, 500).cost("0.0105".parse()?);
-/// assert_eq!(estimate.cost, Some(MicroUsd::from_nanos(10_500_000)));
+/// assert_eq!(estimate.cost, Some(Usd::from_nanos(10_500_000)));
 /// assert_eq!(Usage::tokens(1_000, 500).cost, None);
 /// # Ok::<(), token_budget_pool::ParseUsdError>(())
 /// ```
@@ -43,11 +43,11 @@ pub struct Usage {
     /// unless it was built with an [assumed cost](crate::Builder::assumed_cost).
     // Without a function of its own, serde would take an absent cost for a null one.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::cost"))]
-    pub cost: Option<MicroUsd>,
+    pub cost: Option<Usd>,
 }
 
 impl Usage {
-    /// This many tokens, at a cost that is unknown until [`cost`](Usage::cost()) tells it.
+    /// This many tokens, at a cost that is unknown until [`cost`](Usage::cost()) sets it.
     #[must_use]
     pub const fn tokens(input: u64, output: u64) -> Usage {
         Usage {
@@ -59,7 +59,7 @@ impl Usage {
 
     /// The same tokens at this cost.
     #[must_use]
-    pub const fn cost(self, cost: MicroUsd) -> Usage {
+    pub const fn cost(self, cost: Usd) -> Usage {
         Usage {
             cost: Some(cost),
             ..self
@@ -81,19 +81,13 @@ impl Usage {
 }
 
 impl Usage {
-    /// The usage of no call, at a known cost.
-    #[inline(always)]
-    pub(crate) fn of(tally: Tally) -> Usage {
-        Usage::tokens(tally.input, tally.output).cost(MicroUsd::from_nanos(tally.cost))
-    }
-
     /// These amounts, as far as the cost is known, of no call.
     #[inline(always)]
     pub(crate) fn tally(self) -> Tally {
         Tally {
             input: self.input_tokens,
             output: self.output_tokens,
-            cost: self.cost.unwrap_or(MicroUsd::ZERO).as_nanos(),
+            cost: self.cost.unwrap_or(Usd::ZERO).as_nanos(),
             calls: 0,
         }
     }
@@ -101,11 +95,67 @@ impl Usage {
 
 impl Default for Usage {
     fn default() -> Usage {
-        Usage::tokens(0, 0).cost(MicroUsd::ZERO)
+        Usage::tokens(0, 0).cost(Usd::ZERO)
     }
 }
 
-/// What a pool has counted so far.
+/// Tokens and cost that are reserved, or were reported. Unlike in [`Usage`], the cost is always a
+/// number: an unknown one is in it as the pool's [assumed cost](crate::Builder::assumed_cost), or
+/// as zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+#[non_exhaustive]
+pub struct Amounts {
+    /// Tokens in, of every kind.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::named::input_tokens")
+    )]
+    pub input_tokens: u64,
+    /// Tokens out.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::named::output_tokens")
+    )]
+    pub output_tokens: u64,
+    /// Dollars.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::cost"))]
+    pub cost: Usd,
+}
+
+impl Amounts {
+    #[inline(always)]
+    pub(crate) fn of(tally: Tally) -> Amounts {
+        Amounts {
+            input_tokens: tally.input,
+            output_tokens: tally.output,
+            cost: Usd::from_nanos(tally.cost),
+        }
+    }
+
+    /// These amounts, of no call.
+    #[inline(always)]
+    pub(crate) fn tally(self) -> Tally {
+        Tally {
+            input: self.input_tokens,
+            output: self.output_tokens,
+            cost: self.cost.as_nanos(),
+            calls: 0,
+        }
+    }
+}
+
+impl From<Amounts> for Usage {
+    fn from(amounts: Amounts) -> Usage {
+        Usage::tokens(amounts.input_tokens, amounts.output_tokens).cost(amounts.cost)
+    }
+}
+
+/// What a pool has counted, or what one step of it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(
     feature = "serde",
@@ -126,31 +176,59 @@ pub struct Spent {
         serde(deserialize_with = "crate::named::output_tokens")
     )]
     pub output_tokens: u64,
-    /// The costs counted. An unpriced call is in it at what it held or the pool's assumed
-    /// cost, and at zero where there was neither: while there are unpriced calls, the true
+    /// Their cost. An unpriced call is in it at what was reserved for it or the pool's assumed
+    /// cost, and at zero where there was neither. So while there are unpriced calls, the true
     /// cost may be more than this, or less.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::cost"))]
-    pub cost: MicroUsd,
+    pub cost: Usd,
     /// Calls counted, the unpriced ones included.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::calls"))]
     pub calls: u64,
-    /// Calls whose cost was unknown.
+    /// Those of the calls whose cost is unknown. The count stops at 4,294,967,295.
     #[cfg_attr(
         feature = "serde",
         serde(deserialize_with = "crate::named::unpriced_calls")
     )]
     pub unpriced_calls: u64,
+    /// Those of the calls that count, in whole or in part, for what was reserved, because nobody knows
+    /// what they used: a [`Call`](crate::Call) that was dropped or
+    /// [forfeited](crate::Call::forfeit), or that
+    /// [settled at least](crate::Call::settle_at_least) for less than was reserved. Some of them may
+    /// not have been billed at all. The count stops at 4,294,967,295.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::named::forfeited_calls")
+    )]
+    pub forfeited_calls: u64,
+    /// The part of `cost` that forfeited calls counted without knowing: what was reserved for them, or
+    /// what was missing to the pool's assumed cost.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::named::forfeited_cost")
+    )]
+    pub forfeited_cost: Usd,
 }
 
 impl Spent {
     #[inline(always)]
-    pub(crate) fn of(tally: Tally, unpriced_calls: u64) -> Spent {
+    pub(crate) fn of(tally: Tally, guesses: Guesses) -> Spent {
         Spent {
             input_tokens: tally.input,
             output_tokens: tally.output,
-            cost: MicroUsd::from_nanos(tally.cost),
+            cost: Usd::from_nanos(tally.cost),
             calls: tally.calls,
-            unpriced_calls,
+            unpriced_calls: guesses.unpriced_calls,
+            forfeited_calls: guesses.forfeited_calls,
+            forfeited_cost: Usd::from_nanos(guesses.forfeited_cost),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn guesses(self) -> Guesses {
+        Guesses {
+            unpriced_calls: self.unpriced_calls,
+            forfeited_calls: self.forfeited_calls,
+            forfeited_cost: self.forfeited_cost.as_nanos(),
         }
     }
 
@@ -169,13 +247,13 @@ impl Spent {
 mod tests {
     use super::*;
 
-    const CENT: MicroUsd = MicroUsd::from_nanos(10_000_000);
+    const CENT: Usd = Usd::from_nanos(10_000_000);
 
     #[test]
     fn an_unknown_cost_is_not_a_cost_of_zero() {
-        assert_eq!(Usage::default().cost, Some(MicroUsd::ZERO));
+        assert_eq!(Usage::default().cost, Some(Usd::ZERO));
         assert_ne!(Usage::tokens(0, 0), Usage::default());
-        assert_eq!(Usage::tokens(0, 0).cost(MicroUsd::ZERO), Usage::default());
+        assert_eq!(Usage::tokens(0, 0).cost(Usd::ZERO), Usage::default());
     }
 
     #[test]
@@ -203,8 +281,8 @@ mod tests {
             (Usage::tokens(u64::MAX, 0), Usage::tokens(1, 0)),
             (Usage::tokens(0, u64::MAX), Usage::tokens(0, 1)),
             (
-                Usage::default().cost(MicroUsd::MAX),
-                Usage::default().cost(MicroUsd::from_nanos(1)),
+                Usage::default().cost(Usd::MAX),
+                Usage::default().cost(Usd::from_nanos(1)),
             ),
         ] {
             assert_eq!(full.checked_add(one), None);
@@ -235,9 +313,10 @@ mod tests {
             cost: CENT,
             calls: 3,
             unpriced_calls: 4,
+            forfeited_calls: 5,
+            forfeited_cost: CENT,
         };
-        let json =
-            r#"{"input_tokens":1,"output_tokens":2,"cost":"0.01","calls":3,"unpriced_calls":4}"#;
+        let json = r#"{"input_tokens":1,"output_tokens":2,"cost":"0.01","calls":3,"unpriced_calls":4,"forfeited_calls":5,"forfeited_cost":"0.01"}"#;
         assert_eq!(serde_json::to_string(&spent).unwrap(), json);
         assert_eq!(serde_json::from_str::<Spent>(json).unwrap(), spent);
     }
@@ -250,8 +329,7 @@ mod tests {
         assert!(missing.starts_with("missing field `cost`"), "{missing}");
         let unknown = refusal(r#"{"input_tokens":1,"output_tokens":2,"cost":null,"cost_usd":"1"}"#);
         assert!(unknown.starts_with("unknown field `cost_usd`"), "{unknown}");
-        let spent =
-            r#"{"input_tokens":1,"output_tokens":2,"cost":"0","calls":3,"unpriced_calls":4,"x":5}"#;
+        let spent = r#"{"input_tokens":1,"output_tokens":2,"cost":"0","calls":3,"unpriced_calls":4,"forfeited_calls":5,"forfeited_cost":"0","x":5}"#;
         let unknown = serde_json::from_str::<Spent>(spent)
             .unwrap_err()
             .to_string();

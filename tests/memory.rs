@@ -1,11 +1,11 @@
-//! What a pool takes, counted by the allocator itself: a fresh one fits 320 bytes, a further lane
-//! 384, and one with lanes made beforehand never allocates again. However many threads come and
-//! go, what a pool takes depends on how many are alive at once.
+//! The memory that a pool takes, counted by the allocator itself. A fresh pool fits 320 bytes, a further
+//! lane 384, and a pool with lanes made beforehand never allocates again. Threads may come and go: what
+//! counts is how many are alive at once.
 //!
 //! A program of its own, since the allocator is the whole program's. It counts for a thread only
 //! while that thread asks it to, so the test harness is not in the numbers.
 //!
-//! Threads that are stopped inside calls, and what the pool takes then, are in
+//! Threads that are stopped inside operations, and what the pool takes then, are in
 //! `loom-tests/freeze`.
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -16,16 +16,17 @@ use std::sync::{Arc, Barrier, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use token_budget_pool::{BudgetPool, Caps, Limits, MicroUsd, Usage};
+use token_budget_pool::{BudgetPool, Caps, Limits, Usage, Usd};
 
-/// What was allocated while somebody asked to have it counted.
+/// What was allocated by threads that asked to have it counted.
 struct Tally {
     allocations: AtomicU64,
     /// Bytes that were not freed yet.
     bytes: AtomicI64,
 }
 
-/// A new one, which threads may ask for until their very end. No leak: `.ci/asan` looks for them.
+/// A new tally. Threads may use it until their very end. It is not leaked, since `.ci/asan` looks for
+/// leaks.
 macro_rules! tally {
     () => {{
         static TALLY: Tally = Tally {
@@ -43,7 +44,7 @@ thread_local! {
 struct Counting;
 
 fn count(allocations: u64, bytes: i64) {
-    // A thread that is being torn down has nobody who counts.
+    // In a thread that is being torn down nothing is counted.
     let tally = COUNTED_BY.try_with(Cell::get).ok().flatten();
     if let Some(tally) = tally {
         tally.allocations.fetch_add(allocations, Ordering::Relaxed);
@@ -51,7 +52,7 @@ fn count(allocations: u64, bytes: i64) {
     }
 }
 
-// SAFETY: it hands every call on to the system's allocator and returns what that says.
+// SAFETY: it hands every call on to the system's allocator and returns its answer.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(1, layout.size() as i64);
@@ -93,7 +94,7 @@ impl Tally {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Counts from zero again, while nobody asks for it.
+    /// Counts from zero again, while no thread counts.
     fn forget(&self) {
         self.allocations.store(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
@@ -131,14 +132,14 @@ const LANE: i64 = 384;
 /// The most lanes that a pool can have, lane 0 included.
 const LANES: usize = 4_096;
 
-/// More than there are processors, so that threads are stopped inside calls now and then.
+/// More than there are processors, so that threads are stopped inside operations now and then.
 fn many_threads() -> usize {
     let processors = thread::available_parallelism().map_or(1, |number| number.get());
     (4 * processors).max(32)
 }
 
 fn usage(amount: u64) -> Usage {
-    Usage::tokens(amount, amount).cost(MicroUsd::from_nanos(amount))
+    Usage::tokens(amount, amount).cost(Usd::from_nanos(amount))
 }
 
 /// Every operation there is, some of them refused.
@@ -147,25 +148,32 @@ fn every_operation(pool: &Arc<BudgetPool>) {
     let _ = pool.record(1, 1, f64::NAN);
     let _ = pool.try_charge(usage(1));
     let _ = pool.try_charge(Usage::tokens(1, 1));
-    pool.charge(usage(1));
-    pool.charge(Usage::tokens(1, 1));
+    let _ = pool.charge(usage(1));
+    let _ = pool.charge(Usage::tokens(1, 1));
     let _ = pool.check(usage(1));
-    if let Ok(mut hold) = pool.reserve(usage(3)) {
-        let _ = hold.extend(usage(1));
-        let _ = hold.extend(usage(u64::MAX));
-        hold.sent();
-        hold.settle_so_far(usage(1));
-        hold.settle(usage(2));
+    if let Ok(mut reservation) = pool.try_reserve(usage(3)) {
+        let _ = reservation.extend(usage(1));
+        let _ = reservation.extend(usage(u64::MAX));
+        reservation.shrink_to(usage(3));
+        let mut call = reservation.start();
+        let _ = call.report(usage(1));
+        let _ = call.extend(usage(1));
+        call.shrink_to(usage(1));
+        let _ = call.settle(usage(2));
     }
-    if let Ok(hold) = pool.reserve_owned(usage(2)) {
-        hold.settle_at_least(usage(3));
+    if let Ok(reservation) = pool.try_reserve_owned(usage(2)) {
+        let _ = reservation.start().settle_at_least(usage(3));
     }
-    drop(pool.reserve(usage(4)));
-    if let Ok(hold) = pool.reserve_up_to_owned(usage(1), 1..=2, MicroUsd::from_nanos(1)) {
-        hold.refund();
+    drop(pool.try_reserve(usage(4)));
+    drop(
+        pool.try_reserve(usage(4))
+            .map(|reservation| reservation.start()),
+    );
+    if let Ok(reservation) = pool.try_reserve_up_to_owned(usage(1), 1..=2, Usd::from_nanos(1)) {
+        let _ = reservation.start().release();
     }
-    if let Ok(hold) = pool.reserve_up_to(usage(1), 1..=9, MicroUsd::from_nanos(1)) {
-        hold.forfeit();
+    if let Ok(reservation) = pool.try_reserve_up_to(usage(1), 1..=9, Usd::from_nanos(1)) {
+        let _ = reservation.start().forfeit();
     }
     let limits = pool.limits();
     pool.set_limits(limits);
@@ -173,6 +181,7 @@ fn every_operation(pool: &Arc<BudgetPool>) {
     pool.totals();
     pool.caps();
     let _ = pool.snapshot().remaining();
+    let _ = (pool.spent(), pool.remaining(), pool.is_closed());
     let _ = pool.take();
     pool.reset();
 }
@@ -182,7 +191,7 @@ fn a_fresh_pool_takes_320_bytes_at_most_object_and_heap_together() {
     let tally = tally!();
     let make: [fn() -> BudgetPool; 5] = [
         BudgetPool::unconstrained,
-        || BudgetPool::with_limits(Limits::none().calls(1)),
+        || BudgetPool::new(Limits::unlimited().calls(1)),
         || {
             BudgetPool::with_caps(Caps {
                 max_cost_usd: Some(1.0),
@@ -203,7 +212,7 @@ fn a_fresh_pool_takes_320_bytes_at_most_object_and_heap_together() {
 #[test]
 fn a_quiet_pool_stays_as_small_as_a_fresh_one() {
     let tally = tally!();
-    let pool = Arc::new(BudgetPool::with_limits(Limits::none().calls(1_000)));
+    let pool = Arc::new(BudgetPool::new(Limits::unlimited().calls(1_000)));
     let work = || {
         tally.of(|| {
             for _ in 0..30 {
@@ -250,8 +259,8 @@ fn all_at_once(pool: &Arc<BudgetPool>, threads: usize, times: usize, tally: &'st
     });
 }
 
-/// The same again and again, until a thread was stopped inside a call and another one appended a
-/// lane.
+/// The same again and again, until a thread was stopped inside an operation and another one appended
+/// a lane.
 fn until_it_grows(pool: &Arc<BudgetPool>, threads: usize, tally: &'static Tally) {
     let began = Instant::now();
     let before = tally.allocations();
@@ -265,10 +274,10 @@ fn until_it_grows(pool: &Arc<BudgetPool>, threads: usize, tally: &'static Tally)
 #[test]
 fn a_pool_with_lanes_for_its_threads_never_allocates_again() {
     let threads = many_threads();
-    let limits = Limits::none().calls(50).input_tokens(200);
+    let limits = Limits::unlimited().calls(50).input_tokens(200);
 
     // Without lanes first, to see that these threads come to need them.
-    let fresh = Arc::new(BudgetPool::with_limits(limits));
+    let fresh = Arc::new(BudgetPool::new(limits));
     let operations = tally!();
     let began = Instant::now();
     until_it_grows(&fresh, threads, operations);
@@ -356,6 +365,6 @@ fn a_thread_that_is_torn_down_records_like_any_other() {
         recorded += 60;
         assert_eq!(pool.totals().calls, recorded);
     }
-    // One thread at a time: nobody was in the way.
+    // One thread at a time: none was in the way of another.
     assert_eq!(tally.allocations(), 0);
 }

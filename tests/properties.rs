@@ -11,11 +11,11 @@ mod oracle;
 #[path = "support/program.rs"]
 mod program;
 
-use oracle::Answer;
+use oracle::{Answer, Refusal};
 use program::{explains_itself, follows_the_oracle, Op, Start, ODD_COST_CAPS, ODD_DOLLARS};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use token_budget_pool::{BudgetPool, Caps, Exceeded, Limits, MicroUsd, Reason, Rejected, Usage};
+use token_budget_pool::{Amounts, BudgetPool, Caps, Limits, Reason, Rejected, Usage, Usd};
 
 /// Small amounts, so that sums of a few end just below a limit, on it or just above.
 fn small() -> BoxedStrategy<u64> {
@@ -38,7 +38,7 @@ fn usage(amount: BoxedStrategy<u64>) -> BoxedStrategy<Usage> {
     (amount.clone(), amount, cost)
         .prop_map(|(input, output, cost)| {
             let mut usage = Usage::tokens(input, output);
-            usage.cost = cost.map(MicroUsd::from_nanos);
+            usage.cost = cost.map(Usd::from_nanos);
             usage
         })
         .boxed()
@@ -61,11 +61,11 @@ fn limits(amount: BoxedStrategy<u64>) -> BoxedStrategy<Limits> {
     );
     proptest::array::uniform5(limit)
         .prop_map(|[input, output, total, cost, calls]| {
-            let mut limits = Limits::none();
+            let mut limits = Limits::unlimited();
             limits.input_tokens = input;
             limits.output_tokens = output;
             limits.total_tokens = total;
-            limits.cost = cost.map(MicroUsd::from_nanos);
+            limits.cost = cost.map(Usd::from_nanos);
             limits.calls = calls;
             limits
         })
@@ -90,7 +90,7 @@ fn start(amount: BoxedStrategy<u64>) -> impl Strategy<Value = Start> {
         3 => (limits(amount), assumed, any::<bool>()).prop_map(|(limits, assumed, lanes)| {
             Start::Limits {
                 limits,
-                assumed: assumed.map(MicroUsd::from_nanos),
+                assumed: assumed.map(Usd::from_nanos),
                 lanes,
             }
         }),
@@ -115,7 +115,7 @@ fn op(amount: fn() -> BoxedStrategy<u64>) -> impl Strategy<Value = Op> {
         4 => usage().prop_map(Op::ReserveOwned),
         4 => (usage(), (amount(), amount()), price, any::<bool>()).prop_map(
             |(fixed, range, price, owned)| {
-                let price = MicroUsd::from_nanos(price);
+                let price = Usd::from_nanos(price);
                 if owned {
                     Op::ReserveUpToOwned(fixed, range, price)
                 } else {
@@ -123,13 +123,14 @@ fn op(amount: fn() -> BoxedStrategy<u64>) -> impl Strategy<Value = Op> {
                 }
             }
         ),
-        3 => which().prop_map(Op::Sent),
+        3 => which().prop_map(Op::Start),
+        2 => (which(), usage()).prop_map(|(which, most)| Op::ShrinkTo(which, most)),
         5 => (which(), usage()).prop_map(|(hold, more)| Op::Extend(hold, more)),
-        6 => (which(), usage()).prop_map(|(hold, total)| Op::SettleSoFar(hold, total)),
+        6 => (which(), usage()).prop_map(|(hold, total)| Op::Report(hold, total)),
         4 => (which(), usage()).prop_map(|(hold, actual)| Op::Settle(hold, actual)),
         2 => (which(), usage()).prop_map(|(hold, actual)| Op::SettleAtLeast(hold, actual)),
         2 => which().prop_map(Op::Forfeit),
-        2 => which().prop_map(Op::Refund),
+        2 => which().prop_map(Op::Release),
         3 => which().prop_map(Op::Drop),
         2 => limits(amount()).prop_map(Op::SetLimits),
         2 => amount().prop_map(Op::RaiseLimits),
@@ -151,7 +152,7 @@ fn ops(amount: fn() -> BoxedStrategy<u64>) -> impl Strategy<Value = Vec<Op>> {
     })
 }
 
-/// What one call told, in order, and how it ended.
+/// What one call reported, in order, and how it ended.
 #[derive(Clone, Debug)]
 struct Call {
     estimate: u64,
@@ -164,7 +165,7 @@ enum End {
     Settle(u64),
     SettleAtLeast(u64),
     Forfeit,
-    Refund,
+    Release,
     Drop,
 }
 
@@ -173,7 +174,7 @@ fn call() -> impl Strategy<Value = Call> {
         (0..1_000_u64).prop_map(End::Settle),
         (0..1_000_u64).prop_map(End::SettleAtLeast),
         Just(End::Forfeit),
-        Just(End::Refund),
+        Just(End::Release),
         Just(End::Drop),
     ];
     (0..1_000_u64, prop::collection::vec(0..1_000_u64, 0..5), end).prop_map(
@@ -187,7 +188,7 @@ fn call() -> impl Strategy<Value = Call> {
 
 /// A different multiple in each dimension, so that none can stand for another.
 fn in_proportion(amount: u64) -> Usage {
-    Usage::tokens(amount, amount * 3).cost(MicroUsd::from_nanos(amount * 7))
+    Usage::tokens(amount, amount * 3).cost(Usd::from_nanos(amount * 7))
 }
 
 /// Keeps no record of failures beside the sources: what failed is printed, shrunk.
@@ -218,8 +219,8 @@ proptest! {
         follows_the_oracle(&start, &ops)?;
     }
 
-    /// Tallied here, by the rule that users are told: a call comes to what it was
-    /// told last, but never to less than it was told before.
+    /// Added up here, by the documented rule: a call comes to what was reported last, but never to
+    /// less than what was reported before.
     #[test]
     fn parts_add_up_to_the_whole_however_they_interleave(
         calls in prop::collection::vec(call(), 1..8),
@@ -228,75 +229,87 @@ proptest! {
         let pool = BudgetPool::unconstrained();
         let mut live: Vec<_> = calls
             .iter()
-            .map(|call| (pool.reserve(in_proportion(call.estimate)).unwrap(), call, 0))
+            .map(|call| {
+                let reservation = pool.try_reserve(in_proportion(call.estimate)).unwrap();
+                (reservation.start(), call, 0)
+            })
             .collect();
         let (mut amount, mut ended) = (0, 0);
+        let (mut receipts, mut dropped) = (Vec::new(), 0);
         let mut turns = turns.into_iter();
         while !live.is_empty() {
             let turn = turns.next().unwrap_or(0) % live.len();
-            let (hold, call, told) = &mut live[turn];
-            if let Some(&part) = call.parts.get(*told) {
-                hold.settle_so_far(in_proportion(part));
-                *told += 1;
+            let (real, call, reported) = &mut live[turn];
+            if let Some(&part) = call.parts.get(*reported) {
+                receipts.push(real.report(in_proportion(part)));
+                *reported += 1;
                 continue;
             }
-            let (hold, call, _) = live.swap_remove(turn);
-            let most_told = call.parts.iter().copied().max().unwrap_or(0);
-            let held = call.estimate.max(most_told);
+            let (real, call, _) = live.swap_remove(turn);
+            let most_reported = call.parts.iter().copied().max().unwrap_or(0);
+            let reserved = call.estimate.max(most_reported);
             match call.end {
                 End::Settle(actual) => {
-                    hold.settle(in_proportion(actual));
-                    amount += actual.max(most_told);
+                    receipts.push(real.settle(in_proportion(actual)));
+                    amount += actual.max(most_reported);
                 }
                 End::SettleAtLeast(actual) => {
-                    hold.settle_at_least(in_proportion(actual));
-                    amount += actual.max(held);
+                    receipts.push(real.settle_at_least(in_proportion(actual)));
+                    amount += actual.max(reserved);
                 }
                 End::Forfeit => {
-                    hold.forfeit();
-                    amount += held;
+                    receipts.push(real.forfeit());
+                    amount += reserved;
                 }
-                End::Refund => {
-                    hold.refund();
+                End::Release => {
+                    receipts.push(real.release());
                     if call.parts.is_empty() {
                         continue;
                     }
-                    amount += most_told;
+                    amount += most_reported;
                 }
                 End::Drop => {
-                    drop(hold);
-                    if call.parts.is_empty() {
-                        continue;
-                    }
-                    amount += held;
+                    drop(real);
+                    dropped += reserved - most_reported;
+                    amount += reserved;
                 }
             }
             ended += 1;
         }
         let snapshot = pool.snapshot();
-        prop_assert_eq!(snapshot.reserved, Usage::default());
+        prop_assert_eq!(snapshot.reserved, Amounts::default());
         prop_assert_eq!(snapshot.spent.calls, ended);
         let expected = in_proportion(amount);
         let spent = snapshot.spent;
         let spent = Usage::tokens(spent.input_tokens, spent.output_tokens).cost(spent.cost);
         prop_assert_eq!(spent, expected);
+        // What the receipts say was counted, and what was dropped without one, is all of it.
+        let counted = Usd::checked_sum(receipts.iter().map(|receipt| receipt.counted.cost));
+        let dropped = Usd::from_nanos(dropped * 7);
+        prop_assert_eq!(counted.and_then(|sum| sum.checked_add(dropped)), spent.cost);
     }
 }
 
 #[test]
 fn the_check_of_refusals_can_fail() {
     // What `explains_itself` is worth: a made-up refusal that does not.
-    let pool = BudgetPool::with_limits(Limits::none().calls(1));
-    pool.charge(Usage::default());
+    let pool = BudgetPool::new(Limits::unlimited().calls(1));
+    let _ = pool.charge(Usage::default());
     let Err(Rejected::Exceeded(real)) = pool.check(Usage::default()) else {
         panic!("a full pool has no room");
     };
-    let refusal = |exceeded: Exceeded| Answer::from(Rejected::Exceeded(exceeded));
-    assert!(explains_itself(&refusal(real)).is_ok());
+    let Answer::Refused(real) = Answer::from(Rejected::Exceeded(real)) else {
+        panic!("a refusal is one");
+    };
+    assert!(explains_itself(&Answer::Refused(real)).is_ok());
     let mut wrong = real;
-    wrong.limit = 2;
-    assert!(explains_itself(&refusal(wrong)).is_err());
+    if let Refusal::Exceeded { limit, .. } = &mut wrong {
+        *limit = 2;
+    }
+    assert!(explains_itself(&Answer::Refused(wrong)).is_err());
     let mut wrong = real;
-    wrong.reason = Reason::Busy;
-    assert!(explains_itself(&refusal(wrong)).is_err());
+    if let Refusal::Exceeded { reason, .. } = &mut wrong {
+        *reason = Reason::Busy;
+    }
+    assert!(explains_itself(&Answer::Refused(wrong)).is_err());
 }

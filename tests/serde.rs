@@ -1,6 +1,6 @@
-//! Amounts, limits and snapshots written down and read back: what comes back is what was
-//! written, a process that restarts goes on counting, and a file that somebody got wrong
-//! is refused with the field and the value that are wrong, never read as something else.
+//! Amounts, limits and snapshots in JSON. What is read back is what was written, and a process that
+//! restarts goes on counting. A file with a mistake in it is refused with the field and the value that
+//! are wrong, and never read as something else.
 
 #![cfg(feature = "serde")]
 
@@ -9,15 +9,12 @@ use std::fmt::Debug;
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 use serde_json::{json, Value};
-use token_budget_pool::{BudgetPool, Limits, MicroUsd, Restore, Snapshot, Spent, Usage};
+use token_budget_pool::{Amounts, BudgetPool, Limits, Restore, Snapshot, Spent, Usage, Usd};
 
-fn nanos(nanos: u64) -> MicroUsd {
-    MicroUsd::from_nanos(nanos)
-}
+#[path = "support/amounts.rs"]
+mod amounts;
 
-fn usage(input: u64, output: u64, cost: u64) -> Usage {
-    Usage::tokens(input, output).cost(nanos(cost))
-}
+use amounts::{assert_nothing_is_reserved, forfeited, nanos, spent, unpriced, usage};
 
 /// Written as `json`, and read back the same, also by way of text.
 fn is_written_as<T>(value: T, json: Value)
@@ -36,7 +33,7 @@ fn refusal<T: DeserializeOwned + Debug>(json: &Value) -> String {
     serde_json::from_str::<T>(&text).unwrap_err().to_string()
 }
 
-/// That `json` is refused as a `T`, by a message in which all of `parts` are.
+/// Fails unless `json` is refused as a `T`, with all of `parts` in the message.
 #[track_caller]
 fn is_refused<T: DeserializeOwned + Debug>(json: &Value, parts: &[&str]) {
     let message = refusal::<T>(json);
@@ -58,7 +55,7 @@ fn an_amount_is_a_decimal_string_to_the_last_digit() {
     }
     // As a person may have written it.
     assert_eq!(
-        serde_json::from_value::<MicroUsd>(json!("$0.50")).unwrap(),
+        serde_json::from_value::<Usd>(json!("$0.50")).unwrap(),
         nanos(500_000_000)
     );
 }
@@ -72,7 +69,7 @@ fn an_amount_that_is_a_number_is_refused() {
         (json!(null), "null"),
         (json!(true), "true"),
     ] {
-        is_refused::<MicroUsd>(&json, &[value, "string"]);
+        is_refused::<Usd>(&json, &[value, "string"]);
     }
 }
 
@@ -88,7 +85,7 @@ fn an_amount_that_is_no_amount_is_refused_with_its_text() {
         "NaN",
         " 1",
     ] {
-        is_refused::<MicroUsd>(&json!(text), &[&format!("\"{text}\"")]);
+        is_refused::<Usd>(&json!(text), &[&format!("\"{text}\"")]);
     }
 }
 
@@ -113,19 +110,19 @@ fn a_usage_without_a_cost_field_is_an_error_and_not_of_unknown_cost() {
 }
 
 #[test]
-fn limits_come_back_and_those_left_out_are_none() {
+fn limits_come_back_and_those_left_out_are_unlimited() {
     is_written_as(
-        Limits::none(),
+        Limits::unlimited(),
         json!({
             "input_tokens": null, "output_tokens": null, "total_tokens": null,
             "cost": null, "calls": null,
         }),
     );
-    let limits = Limits::none()
+    let limits = Limits::unlimited()
         .input_tokens(1)
         .output_tokens(0)
         .total_tokens(u64::MAX)
-        .cost(MicroUsd::MAX)
+        .cost(Usd::MAX)
         .calls(4);
     is_written_as(
         limits,
@@ -135,7 +132,7 @@ fn limits_come_back_and_those_left_out_are_none() {
         }),
     );
     let some = serde_json::from_value::<Limits>(json!({"cost": "25"})).unwrap();
-    assert_eq!(some, Limits::none().cost(nanos(25_000_000_000)));
+    assert_eq!(some, Limits::unlimited().cost(nanos(25_000_000_000)));
 }
 
 #[test]
@@ -147,26 +144,28 @@ fn a_typo_does_not_uncap_a_pool() {
     }
 }
 
-/// A pool with something in every field of its snapshot.
+/// A pool with a charge, an unpriced and a forfeited call.
 fn pool() -> BudgetPool {
-    let limits = Limits::none().input_tokens(1_000).cost(nanos(500));
-    let pool = BudgetPool::with_limits(limits);
-    pool.charge(usage(10, 20, 30));
-    pool.charge(Usage::tokens(1, 2));
+    let limits = Limits::unlimited().input_tokens(1_000).cost(nanos(500));
+    let pool = BudgetPool::new(limits);
+    let _ = pool.charge(usage(10, 20, 30));
+    let _ = pool.charge(Usage::tokens(1, 2));
+    drop(pool.try_reserve(usage(3, 4, 50)).unwrap().start());
     pool
 }
 
 #[test]
 fn a_snapshot_comes_back_whole() {
     let pool = pool();
-    let _hold = pool.reserve(usage(100, 200, 300)).unwrap();
+    let _reservation = pool.try_reserve(usage(100, 200, 300)).unwrap();
     pool.close();
     is_written_as(
         pool.snapshot(),
         json!({
             "spent": {
-                "input_tokens": 11, "output_tokens": 22, "cost": "0.00000003",
-                "calls": 2, "unpriced_calls": 1,
+                "input_tokens": 14, "output_tokens": 26, "cost": "0.00000008",
+                "calls": 3, "unpriced_calls": 1,
+                "forfeited_calls": 1, "forfeited_cost": "0.00000005",
             },
             "reserved": {"input_tokens": 100, "output_tokens": 200, "cost": "0.0000003"},
             "calls_in_flight": 1,
@@ -185,8 +184,9 @@ fn a_spent_comes_back_whole() {
     is_written_as(
         pool.take(),
         json!({
-            "input_tokens": 11, "output_tokens": 22, "cost": "0.00000003",
-            "calls": 2, "unpriced_calls": 1,
+            "input_tokens": 14, "output_tokens": 26, "cost": "0.00000008",
+            "calls": 3, "unpriced_calls": 1,
+            "forfeited_calls": 1, "forfeited_cost": "0.00000005",
         }),
     );
     is_written_as(
@@ -194,16 +194,32 @@ fn a_spent_comes_back_whole() {
         json!({
             "input_tokens": 0, "output_tokens": 0, "cost": "0",
             "calls": 0, "unpriced_calls": 0,
+            "forfeited_calls": 0, "forfeited_cost": "0",
         }),
     );
 }
 
+#[test]
+fn reserved_amounts_come_back_whole() {
+    let pool = pool();
+    let reservation = pool.try_reserve(usage(100, 200, 300)).unwrap();
+    is_written_as(
+        reservation.reserved(),
+        json!({"input_tokens": 100, "output_tokens": 200, "cost": "0.0000003"}),
+    );
+    is_written_as(
+        Amounts::default(),
+        json!({"input_tokens": 0, "output_tokens": 0, "cost": "0"}),
+    );
+}
+
 /// Every place in a snapshot at which there is a number of something.
-const COUNTS: [&str; 9] = [
+const COUNTS: [&str; 10] = [
     "/spent/input_tokens",
     "/spent/output_tokens",
     "/spent/calls",
     "/spent/unpriced_calls",
+    "/spent/forfeited_calls",
     "/reserved/input_tokens",
     "/reserved/output_tokens",
     "/calls_in_flight",
@@ -218,7 +234,7 @@ fn snapshot_with(place: &str, value: Value) -> Value {
 }
 
 #[test]
-fn a_snapshot_with_a_count_that_is_none_is_refused_with_its_field_and_value() {
+fn a_snapshot_with_an_invalid_count_is_refused_with_its_field_and_value() {
     for place in COUNTS {
         let field = place.rsplit('/').next().unwrap();
         for (wrong, value) in [
@@ -234,8 +250,14 @@ fn a_snapshot_with_a_count_that_is_none_is_refused_with_its_field_and_value() {
 }
 
 #[test]
-fn a_snapshot_with_a_cost_that_is_none_is_refused_with_its_field_and_value() {
-    for place in ["/spent/cost", "/reserved/cost", "/limits/cost"] {
+fn a_snapshot_with_an_invalid_cost_is_refused_with_its_field_and_value() {
+    for place in [
+        "/spent/cost",
+        "/spent/forfeited_cost",
+        "/reserved/cost",
+        "/limits/cost",
+    ] {
+        let field = place.rsplit('/').next().unwrap();
         for (wrong, value) in [
             (json!("-0.05"), "-0.05"),
             (json!("0.0000000001"), "0.0000000001"),
@@ -243,14 +265,24 @@ fn a_snapshot_with_a_cost_that_is_none_is_refused_with_its_field_and_value() {
             (json!(-3), "-3"),
         ] {
             let json = snapshot_with(place, wrong);
-            is_refused::<Snapshot>(&json, &["cost", value]);
+            is_refused::<Snapshot>(&json, &[field, value]);
         }
     }
-    // What was spent is always known.
-    is_refused::<Snapshot>(
-        &snapshot_with("/spent/cost", Value::Null),
-        &["cost", "null"],
-    );
+}
+
+#[test]
+fn a_snapshot_with_null_for_a_cost_that_is_always_known_is_refused_with_its_field() {
+    for (place, path) in [
+        ("/spent/cost", "spent: cost: "),
+        ("/spent/forfeited_cost", "spent: forfeited_cost: "),
+        ("/reserved/cost", "reserved: cost: "),
+    ] {
+        is_refused::<Snapshot>(&snapshot_with(place, Value::Null), &[path, "null"]);
+    }
+    // Of a limit it is no limit.
+    let json = snapshot_with("/limits/cost", Value::Null);
+    let snapshot = serde_json::from_value::<Snapshot>(json).unwrap();
+    assert_eq!(snapshot.limits, Limits::unlimited().input_tokens(1_000));
 }
 
 #[test]
@@ -259,6 +291,8 @@ fn a_snapshot_with_a_field_missing_is_refused_with_its_name() {
     let others = [
         "/spent",
         "/spent/cost",
+        "/spent/forfeited_cost",
+        "/reserved",
         "/reserved/cost",
         "/limits",
         "/closed",
@@ -281,32 +315,32 @@ fn a_snapshot_with_a_field_too_many_is_refused_with_its_name() {
     }
 }
 
-/// A process that ended with a call in flight, as the next one finds it.
-fn written_down() -> Snapshot {
+/// What a process saved with a call in flight, as the next one reads it.
+fn saved() -> Snapshot {
     let pool = pool();
-    let mut hold = pool.reserve(usage(100, 200, 300)).unwrap();
-    hold.sent();
+    let _call = pool.try_reserve(usage(100, 200, 300)).unwrap().start();
     let text = serde_json::to_string(&pool.snapshot()).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
 #[test]
 fn a_restarted_process_goes_on_counting_with_what_was_reserved_as_spent() {
-    let limits = Limits::none().input_tokens(111);
+    let limits = Limits::unlimited().input_tokens(114);
     let pool = BudgetPool::builder()
         .limits(limits)
-        .restore(&written_down(), Restore::ReservedAsSpent)
+        .restore(&saved(), Restore::ReservedAsSpent)
         .build();
     let snapshot = pool.snapshot();
     let json = json!({
         "spent": {
-            "input_tokens": 111, "output_tokens": 222, "cost": "0.00000033",
-            "calls": 3, "unpriced_calls": 1,
+            "input_tokens": 114, "output_tokens": 226, "cost": "0.00000038",
+            "calls": 4, "unpriced_calls": 1,
+            "forfeited_calls": 2, "forfeited_cost": "0.00000035",
         },
         "reserved": {"input_tokens": 0, "output_tokens": 0, "cost": "0"},
         "calls_in_flight": 0,
         "limits": {
-            "input_tokens": 111, "output_tokens": null, "total_tokens": null,
+            "input_tokens": 114, "output_tokens": null, "total_tokens": null,
             "cost": null, "calls": null,
         },
         "closed": false,
@@ -314,36 +348,44 @@ fn a_restarted_process_goes_on_counting_with_what_was_reserved_as_spent() {
     is_written_as(snapshot, json);
     // The limits are the builder's, and full.
     assert!(pool.record(1, 0, 0.0).is_err());
-    assert_eq!(pool.record(0, 8, 0.0).unwrap().calls, 4);
+    assert_eq!(pool.record(0, 8, 0.0).unwrap().calls, 5);
 }
 
 #[test]
-fn a_restarted_process_drops_what_was_reserved_if_told_to() {
-    let limits = Limits::none().input_tokens(5);
+fn a_restarted_process_drops_what_was_reserved_where_no_call_was_made() {
+    let limits = Limits::unlimited().input_tokens(5);
     let pool = BudgetPool::builder()
         .limits(limits)
-        .restore(&written_down(), Restore::WithoutReserved)
+        .restore(&saved(), Restore::WithoutReserved)
         .build();
-    let spent = pool.snapshot().spent;
-    assert_eq!((spent.input_tokens, spent.output_tokens), (11, 22));
-    assert_eq!((spent.cost, spent.calls), (nanos(30), 2));
-    assert_eq!(spent.unpriced_calls, 1);
-    assert_eq!(pool.snapshot().reserved, Usage::default());
-    // More than the limit: debt.
+    assert_eq!(
+        pool.spent(),
+        unpriced(1, forfeited(1, 50, spent(14, 26, 80, 3)))
+    );
+    assert_nothing_is_reserved(&pool);
+    // More than the limit is spent.
     let refused = pool.try_charge(usage(1, 0, 0)).unwrap_err();
     assert!(!refused.is_busy());
     assert!(pool.try_charge(usage(0, 1, 0)).is_ok());
 }
 
 #[test]
-fn what_was_reserved_at_an_unknown_cost_counts_as_unpriced_calls() {
-    let json = snapshot_with("/reserved/cost", Value::Null);
-    let mut snapshot: Snapshot = serde_json::from_value(json).unwrap();
-    snapshot.calls_in_flight = 4;
+fn calls_saved_at_an_unknown_cost_are_counted_as_forfeited() {
+    // Their cost is zero in the file: none was assumed.
+    let pool = {
+        let pool = pool();
+        pool.set_limits(Limits::unlimited());
+        pool
+    };
+    let _calls = [(); 4].map(|()| pool.try_reserve(Usage::tokens(1, 1)).unwrap().start());
+    let json = serde_json::to_value(pool.snapshot()).unwrap();
+    assert_eq!(json["reserved"]["cost"], "0");
+    let snapshot: Snapshot = serde_json::from_value(json).unwrap();
     let pool = BudgetPool::builder()
         .restore(&snapshot, Restore::ReservedAsSpent)
         .build();
-    let spent = pool.snapshot().spent;
-    assert_eq!((spent.calls, spent.unpriced_calls), (6, 5));
-    assert_eq!(spent.cost, nanos(30));
+    assert_eq!(
+        pool.spent(),
+        unpriced(1, forfeited(5, 50, spent(18, 30, 80, 7)))
+    );
 }

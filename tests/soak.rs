@@ -1,5 +1,5 @@
 //! Threads that come and go, and pools with them: hundreds of short-lived threads a wave,
-//! each with a few pools that it shares and some that it makes, spending until its last
+//! each with a few pools that it shares and some that it makes. A thread spends until its last
 //! thread-local is gone. After each wave all sums are exact, and the memory is at most what the
 //! threads that were alive at once need. When the pools are dropped, it is what it was before.
 //!
@@ -23,13 +23,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mixed::Mixed;
-use token_budget_pool::{BudgetPool, Limits, MicroUsd, OwnedReservation, Usage};
+use token_budget_pool::{Amounts, BudgetPool, Limits, OwnedReservation, Usage, Usd};
 
 #[path = "support/mixed.rs"]
 mod mixed;
 
-/// Bytes that are allocated now, by the whole process; and the most that there were.
+/// Bytes that are allocated now, by the whole process.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
+/// The most that there were.
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
@@ -45,7 +46,7 @@ impl Counting {
     }
 }
 
-// SAFETY: it hands every call on to the system's allocator and returns what that says.
+// SAFETY: it hands every call on to the system's allocator and returns its answer.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         Counting::took(layout.size());
@@ -84,27 +85,30 @@ const MOST_BYTES: usize = size_of::<BudgetPool>() + 256 + 384 * (AT_A_TIME as us
 
 /// Amounts in a ratio of their own: an update that is torn shows.
 fn in_ratio(amount: u64) -> Usage {
-    Usage::tokens(amount, 2 * amount).cost(MicroUsd::from_nanos(3 * amount))
+    Usage::tokens(amount, 2 * amount).cost(Usd::from_nanos(3 * amount))
 }
 
 static POOLS_MADE: AtomicU64 = AtomicU64::new(0);
 static POOLS_DROPPED: AtomicU64 = AtomicU64::new(0);
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
-/// What a failed test has locked is as good as before.
+/// Locks it also after a test that failed with it locked.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What was wrong when an account was closed. In a destructor of a thread-local an
-/// assertion would abort.
+/// What was wrong when an account was closed. An assertion would abort in the destructor of a
+/// thread-local.
 static WRONG: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// A pool, and what those who spend from it say it comes to.
+/// A pool, and what its spenders have counted themselves.
 struct Account {
     pool: Arc<BudgetPool>,
     amount: AtomicU64,
     calls: AtomicU64,
+    /// Of these, the forfeited ones.
+    forfeited_amount: AtomicU64,
+    forfeited_calls: AtomicU64,
 }
 
 impl Account {
@@ -112,28 +116,34 @@ impl Account {
     fn open(mixed: &mut Mixed) -> Arc<Account> {
         POOLS_MADE.fetch_add(1, Ordering::Relaxed);
         let limits = match mixed.below(3) {
-            0 => Limits::none().input_tokens(mixed.below(5_000)),
-            _ => Limits::none(),
+            0 => Limits::unlimited().input_tokens(mixed.below(5_000)),
+            _ => Limits::unlimited(),
         };
         Arc::new(Account {
-            pool: Arc::new(BudgetPool::with_limits(limits)),
+            pool: Arc::new(BudgetPool::new(limits)),
             amount: AtomicU64::new(0),
             calls: AtomicU64::new(0),
+            forfeited_amount: AtomicU64::new(0),
+            forfeited_calls: AtomicU64::new(0),
         })
     }
 
-    /// What is wrong with it, while nobody spends.
+    /// What is wrong with it, while no thread spends.
     fn flaw(&self) -> Option<String> {
         let snapshot = self.pool.snapshot();
         let amount = self.amount.load(Ordering::Relaxed);
         let calls = self.calls.load(Ordering::Relaxed);
+        let forfeited = in_ratio(self.forfeited_amount.load(Ordering::Relaxed));
+        let forfeited_calls = self.forfeited_calls.load(Ordering::Relaxed);
         let (spent, expected) = (snapshot.spent, in_ratio(amount));
         let limit = snapshot.limits.input_tokens.unwrap_or(u64::MAX);
         let exact = spent.input_tokens == expected.input_tokens
             && spent.output_tokens == expected.output_tokens
             && Some(spent.cost) == expected.cost
             && (spent.calls, spent.unpriced_calls) == (calls, 0)
-            && (snapshot.reserved, snapshot.calls_in_flight) == (Usage::default(), 0)
+            && Some(spent.forfeited_cost) == forfeited.cost
+            && spent.forfeited_calls == forfeited_calls
+            && (snapshot.reserved, snapshot.calls_in_flight) == (Amounts::default(), 0)
             && amount <= limit
             && Arc::strong_count(&self.pool) == 1;
         (!exact).then(|| format!("not {amount} in {calls} calls: {snapshot:?}"))
@@ -150,11 +160,14 @@ impl Drop for Account {
     }
 }
 
-/// One thread's dealings with an account, added up where nobody else looks.
+/// What one thread spends from an account, added up by that thread alone.
 struct Spender {
     account: Arc<Account>,
     amount: u64,
     calls: u64,
+    /// Of these, the forfeited ones.
+    forfeited_amount: u64,
+    forfeited_calls: u64,
     /// Dropped later.
     left: Option<OwnedReservation>,
 }
@@ -165,6 +178,8 @@ impl Spender {
             account,
             amount: 0,
             calls: 0,
+            forfeited_amount: 0,
+            forfeited_calls: 0,
             left: None,
         }
     }
@@ -175,18 +190,27 @@ impl Spender {
         let pool = &self.account.pool;
         let spent = match mixed.below(8) {
             0 => pool
-                .reserve(in_ratio(9))
-                .map(|hold| hold.settle(asked))
+                .try_reserve(in_ratio(9))
+                .map(|reservation| reservation.start().settle(asked))
                 .is_ok(),
             // Replaces another one, which is dropped.
             1 => {
-                self.left = pool.reserve_owned(asked).ok();
+                self.left = pool.try_reserve_owned(asked).ok();
                 false
             }
-            // As a call that was made, and nobody knows to what end.
-            2 => pool.reserve(asked).map(|mut hold| hold.sent()).is_ok(),
+            // A call whose end nobody saw.
+            2 => {
+                let call = pool
+                    .try_reserve(asked)
+                    .map(|reservation| reservation.start());
+                if call.is_ok() {
+                    self.forfeited_amount += amount;
+                    self.forfeited_calls += 1;
+                }
+                call.is_ok()
+            }
             _ => {
-                let cost_usd = MicroUsd::from_nanos(3 * amount).as_usd();
+                let cost_usd = Usd::from_nanos(3 * amount).to_f64();
                 pool.record(amount, 2 * amount, cost_usd).is_ok()
             }
         };
@@ -200,10 +224,15 @@ impl Spender {
 impl Drop for Spender {
     fn drop(&mut self) {
         self.left = None;
-        self.account
-            .amount
-            .fetch_add(self.amount, Ordering::Relaxed);
-        self.account.calls.fetch_add(self.calls, Ordering::Relaxed);
+        let account = &self.account;
+        for (total, own) in [
+            (&account.amount, self.amount),
+            (&account.calls, self.calls),
+            (&account.forfeited_amount, self.forfeited_amount),
+            (&account.forfeited_calls, self.forfeited_calls),
+        ] {
+            total.fetch_add(own, Ordering::Relaxed);
+        }
     }
 }
 
@@ -264,7 +293,7 @@ fn live_and_die(shared: &Shared, seed: u64) {
     Spenders::new(slice::from_ref(&own), seed).spend(30);
     if seed % 4 == 0 {
         let old = mem::replace(&mut *lock(any()), own);
-        // The pool too, where nobody else spends from it.
+        // This drops the pool too, if no other thread spends from it.
         drop(old);
     }
 }
@@ -298,7 +327,7 @@ fn assert_no_account_was_wrong() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
-/// Some waves on the same pools, but for those that threads put in their place.
+/// Some waves on the same pools, except those that threads put in their place.
 fn season(number: u64) {
     let before = LIVE.load(Ordering::Relaxed);
     let mut mixed = Mixed(number + 1);
@@ -321,7 +350,7 @@ fn soak(is_enough: impl Fn(u64) -> bool) {
     // All threads are counted, whichever test started them.
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = lock(&TURN);
-    // What the standard library allocates for good, it has after the first.
+    // After the first season the standard library has allocated what it keeps for good.
     season(0);
     let before = LIVE.load(Ordering::Relaxed);
     let mut seasons = 1;
@@ -357,13 +386,13 @@ fn soak_for_minutes() -> Result<(), String> {
 }
 
 fn time_to_soak() -> Result<Duration, String> {
-    let Some(told) = env::var_os("SOAK_SECONDS") else {
+    let Some(text) = env::var_os("SOAK_SECONDS") else {
         return Ok(Duration::from_secs(180));
     };
-    match told.to_str().and_then(|told| told.parse().ok()) {
+    match text.to_str().and_then(|text| text.parse().ok()) {
         Some(seconds @ 1..) => Ok(Duration::from_secs(seconds)),
         _ => Err(format!(
-            "SOAK_SECONDS is {told:?}, which is not a number of whole seconds, one at least"
+            "SOAK_SECONDS is {text:?}, which is not a number of whole seconds, one at least"
         )),
     }
 }

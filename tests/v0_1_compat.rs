@@ -2,8 +2,8 @@
 //! traits, struct literals and patterns without `..`, the same text for people, and on
 //! sane input the same answers as the published crate, call for call.
 //!
-//! The published crate itself is here as `published`: what is compared is compared with
-//! it, not with a memory of it.
+//! The published crate itself is here as `published`. Answers and texts are compared with its
+//! own, not with a memory of them.
 
 use std::error::Error;
 use std::fmt::{Debug, Display};
@@ -11,7 +11,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use token_budget_pool::{BudgetExceeded, BudgetPool, Caps, Limits, MicroUsd, Totals, Usage};
+use token_budget_pool::{BudgetExceeded, BudgetPool, Caps, Limits, Totals, Usage, Usd};
 
 fn like_caps<T>()
 where
@@ -185,8 +185,8 @@ fn the_debug_text_of_a_pool_is_a_snapshot_and_no_slots() {
         ..Caps::default()
     });
     pool.record(11, 22, 0.25).unwrap();
-    let hold = pool
-        .reserve(Usage::tokens(33, 44).cost(MicroUsd::ZERO))
+    let reservation = pool
+        .try_reserve(Usage::tokens(33, 44).cost(Usd::ZERO))
         .unwrap();
     let text = format!("{pool:?}");
     let snapshot = pool.snapshot();
@@ -201,7 +201,7 @@ fn the_debug_text_of_a_pool_is_a_snapshot_and_no_slots() {
     for machinery in ["slot", "head", "lane", "claim", "atomic", "version"] {
         assert!(!inside.contains(machinery), "{machinery} is in {text}");
     }
-    drop(hold);
+    drop(reservation);
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn caps_come_back_exactly_as_they_were_put_in() {
             };
             let pool = BudgetPool::with_caps(caps);
             // As long as the pool lives, whatever happens in it.
-            pool.charge(Usage::tokens(1, 1));
+            let _ = pool.charge(Usage::tokens(1, 1));
             pool.reset();
             let back = pool.caps();
             assert_eq!(
@@ -297,7 +297,7 @@ fn caps_come_back_exactly_as_they_were_put_in() {
 fn the_default_pool_is_unconstrained() {
     for pool in [BudgetPool::default(), BudgetPool::unconstrained()] {
         assert_eq!(pool.caps(), Caps::default());
-        assert_eq!(pool.limits(), Limits::none());
+        assert_eq!(pool.limits(), Limits::unlimited());
         assert_eq!(pool.totals(), Totals::default());
         pool.record(1 << 60, 1 << 60, 1e9).unwrap();
     }

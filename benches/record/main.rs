@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Times are of one record, over all threads: with two threads that do not disturb each
-//! other it is half of what it is with one. Every sample runs on a fresh budget; with
+//! other it is half of what it is with one. Every sample runs on a fresh budget. With
 //! several threads the clock runs from the first that starts to the last that ends.
 //! These loops do nothing but record, which no program does: it is the worst case.
 //!

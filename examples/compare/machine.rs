@@ -55,7 +55,7 @@ fn cpu() -> String {
         Some(line.split_once(':')?.1.trim().to_owned())
     };
     match (field("model name"), field("cpu family"), field("model\t")) {
-        // A cloud's name for it does not tell which one it is.
+        // A cloud's name for it does not say which one it is.
         (Some(name), Some(family), Some(model)) => {
             format!("{name} (family {family}, model {model})")
         }

@@ -25,7 +25,7 @@ mod tables;
 mod targets;
 mod workloads;
 
-// How the replay example reads its trace and its prices; it uses more of it.
+// How the replay example reads its trace and its prices. That example uses more of it.
 #[allow(dead_code)]
 #[path = "../replay/input.rs"]
 mod input;

@@ -19,7 +19,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::machine;
 
-/// So many calls between two looks at whether to stop.
+/// How many calls are made between two looks at whether to stop.
 const BATCH: u64 = 32;
 
 /// What the threads of one run came to.
@@ -27,7 +27,7 @@ pub(crate) struct Run {
     /// Calls, by thread.
     pub(crate) counts: Vec<u64>,
     pub(crate) wall: Duration,
-    /// Where the system tells.
+    /// Where the system reports it.
     pub(crate) share: Option<Share>,
 }
 
@@ -60,7 +60,7 @@ impl Run {
 pub(crate) struct Stop(CachePadded<AtomicBool>);
 
 impl Stop {
-    /// Calls `work` until told to stop; returns how often.
+    /// Calls `work` until told to stop. Returns how often.
     #[inline(always)]
     pub(crate) fn repeat(&self, mut work: impl FnMut() -> u64) -> u64 {
         let (mut calls, mut sum) = (0, 0_u64);
@@ -104,7 +104,7 @@ impl Repeats {
     }
 }
 
-/// Runs `work` in so many threads for about so long. It gets the thread's index and
+/// Runs `work` in this many threads for about this long. It gets the thread's index and
 /// returns how many calls it made.
 pub(crate) fn run(
     threads: usize,
@@ -123,7 +123,7 @@ pub(crate) fn run(
         let start = Instant::now();
         let calls = work(index, &stop);
         let end = Instant::now();
-        // How long it waited, before it may wait once more to tell how long it ran.
+        // How long it waited, before it may wait once more to report how long it ran.
         let waited = Scheduled::so_far();
         let ran = Scheduled::up_to_now();
         let share = (|| {
@@ -293,7 +293,7 @@ mod cores {
     pub(super) fn keep_to(_: usize) {}
 }
 
-/// For how many seconds this thread has run on a core, and waited for one. Linux tells.
+/// For how many seconds this thread has run on a core, and waited for one. Linux reports it.
 struct Scheduled {
     on_core: f64,
     waiting: f64,
@@ -327,7 +327,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// So many runs until an address may come again.
+    /// How many runs there are until an address may come again.
     const KEPT: usize = 256;
 
     pub(crate) fn put<B: 'static>(&self, budget: B) -> Arc<CachePadded<B>> {

@@ -1,4 +1,4 @@
-//! How much memory is allocated, counted while somebody wants to know.
+//! How much memory is allocated, counted on demand.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
@@ -10,7 +10,7 @@ pub(crate) struct Counting;
 static ON: AtomicBool = AtomicBool::new(false);
 static LIVE: AtomicI64 = AtomicI64::new(0);
 
-// SAFETY: all is passed on to `System` as it came; counting neither allocates nor unwinds.
+// SAFETY: all is passed on to `System` as it came. Counting neither allocates nor unwinds.
 unsafe impl GlobalAlloc for Counting {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

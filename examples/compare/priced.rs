@@ -23,7 +23,7 @@ pub(crate) fn read() -> Result<Vec<Call>, BadInput> {
             input: usage.input_tokens,
             output: usage.output_tokens,
             nanos: cost.as_nanos(),
-            dollars: cost.as_usd(),
+            dollars: cost.to_f64(),
         })
     });
     priced.collect()

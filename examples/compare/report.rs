@@ -201,7 +201,7 @@ impl Report<'_> {
              <li>One number of each answer is read. Work between records is arithmetic on registers, \
              of a time that varies by half either way. Its length is nominal: \"the work alone\" is \
              what the loop takes without a budget.</li>\
-             <li>All four caps are set, and roomy. Refused calls meet a cap on input tokens that no \
+             <li>All four limits are set, and roomy. Refused calls meet a limit on input tokens that no \
              call fits. Every budget lies on cache lines of its own, except for the many pools, which \
              are boxed as they are.</li>\
              <li>\"From a package of its own\" is a program with the default release profile \

@@ -121,7 +121,7 @@ fn entry(target: &Target, cell: &Cell) -> Entry {
     }
 }
 
-/// The targets, a column a number of threads; or, with `evidence`, what shows that they
+/// The targets, with one column per number of threads. Or, with `evidence`, what shows that they
 /// mean something.
 pub(crate) fn targets(targets: &[Target], evidence: bool) -> Table {
     let wanted = |target: &&Target| target.is_target() != evidence;
@@ -183,7 +183,7 @@ fn spread_entry(spread: Option<Spread>, figure: impl Fn(f64) -> String) -> Entry
     })
 }
 
-/// Nanoseconds a call, a column a number of threads.
+/// Nanoseconds per call, with one column per number of threads.
 fn nanos(results: &Results, workload: Workload, names: &[&str], title: &str) -> Table {
     let threads = results.threads(workload);
     let column = |threads: &usize| match (workload, threads) {
@@ -216,7 +216,7 @@ pub(crate) fn record(results: &Results) -> Table {
     let mut names = MAIN.to_vec();
     names.push(CasLoop::NAME);
     let mut table = nanos(results, Workload::Accepted, &names, "");
-    table.head[0] = "ns a record, over all threads".to_owned();
+    table.head[0] = "ns per record, over all threads".to_owned();
     table
 }
 

@@ -21,7 +21,7 @@ use crate::rivals::others::{
 use crate::rivals::ours::{Record, Reserve, TryCharge};
 use crate::rivals::{Budget, Call, Readable, Reserving, Room, CALL, ESTIMATE};
 
-/// More than the cores on purpose: a lock's holder that is suspended is real life.
+/// More than the cores on purpose: a lock's owner that is suspended is real life.
 pub(crate) const THREADS: [usize; 6] = [1, 2, 4, 8, 16, 32];
 /// Threads of what is measured oversubscribed only.
 pub(crate) const CROWD: usize = 16;
@@ -105,7 +105,7 @@ pub(crate) fn heats(plan: &Plan) -> Vec<Heat> {
         );
         let mut reserving = contestants![reserve_and_settle, Reserving: Reserve,
             ReservingMutex<Std>, ReservingMutex<ParkingLot>, BudgetContext, SemaphoreForget];
-        // Side by side with a record, to tell how many of them it costs.
+        // Side by side with a record, to see how many of them it costs.
         reserving.extend(contestants![accepted, Budget: TryCharge]);
         often(Workload::Reserve, reserving);
         often(
@@ -287,7 +287,7 @@ fn reserve_and_settle<B: Reserving>(env: &Env, threads: usize) -> Sample {
     sample(&run)
 }
 
-/// One call in eight asks for the totals.
+/// One call in eight reads the totals.
 fn mixed<B: Readable>(env: &Env, threads: usize) -> Sample {
     let run = env.repeats.undisturbed(threads, || {
         let budget = env.places.put(B::new(Room::Plenty));

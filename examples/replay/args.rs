@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{value_parser, Parser};
-use token_budget_pool::{Limits, MicroUsd};
+use token_budget_pool::{Limits, Usd};
 
 use crate::input::whole_number;
 
@@ -16,12 +16,12 @@ const SHIPPED_MICROS: u64 = 1_750_000_000;
 /// Replay a trace of LLM calls through one shared budget pool.
 #[derive(Parser)]
 #[command(
-    after_help = "Without --trace and without any cap, the caps are $1750, 9000000 output and \
+    after_help = "Without --trace and without any limit, the limits are $1750, 9000000 output and \
                   2600000000 input tokens.\n\
                   Exit status: 0 done, 1 the self-check failed, 2 bad arguments or files."
 )]
 pub(crate) struct Args {
-    /// Agent CSV, Azure CSV, or JSON lines with input_length and output_length; told apart by content [default:
+    /// Agent CSV, Azure CSV, or JSON lines with input_length and output_length; recognized by content [default:
     /// the shipped trace of 359 agent runs]
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
 
-    /// Replay the trace so many times into the same pool
+    /// How many times to replay the trace into the same pool
     #[arg(
         long,
         value_name = "N",
@@ -48,31 +48,31 @@ pub(crate) struct Args {
     )]
     pub(crate) repeat: u64,
 
-    /// At most so many dollars, in decimals: 12.50
+    /// The most dollars, in decimals: 12.50
     #[arg(long, value_name = "USD", allow_hyphen_values = true)]
-    pub(crate) max_cost_usd: Option<MicroUsd>,
+    pub(crate) max_cost_usd: Option<Usd>,
 
-    /// At most so many tokens in
+    /// The most tokens in
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = whole_number)]
     pub(crate) max_input_tokens: Option<u64>,
 
-    /// At most so many tokens out
+    /// The most tokens out
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = whole_number)]
     pub(crate) max_output_tokens: Option<u64>,
 
-    /// At most so many tokens in and out
+    /// The most tokens in and out together
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = whole_number)]
     pub(crate) max_total_tokens: Option<u64>,
 
-    /// No caps for the shipped trace either
+    /// No limits for the shipped trace either
     #[arg(long, conflicts_with_all = ["max_cost_usd", "max_input_tokens", "max_output_tokens", "max_total_tokens"])]
     pub(crate) no_caps: bool,
 
-    /// Hold the worst case before each call (nothing cached, --max-tokens out) and settle the actual after it
+    /// Reserve the worst case before each call (nothing cached, --max-tokens out) and settle the actual after it
     #[arg(long)]
     pub(crate) reserve: bool,
 
-    /// With --reserve: the output that a call is held for, if it does not put out more
+    /// With --reserve: the output that is reserved for a call, if it does not put out more
     #[arg(
         long,
         value_name = "N",
@@ -100,18 +100,18 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// The caps that were asked for; the shipped trace has its own unless it is told otherwise.
+    /// The limits of the arguments. Where these have none, the shipped trace has its own, except with `--no-caps`.
     pub(crate) fn limits(&self) -> Limits {
-        let mut limits = Limits::none();
+        let mut limits = Limits::unlimited();
         limits.input_tokens = self.max_input_tokens;
         limits.output_tokens = self.max_output_tokens;
         limits.total_tokens = self.max_total_tokens;
         limits.cost = self.max_cost_usd;
-        if self.trace.is_none() && !self.no_caps && limits == Limits::none() {
+        if self.trace.is_none() && !self.no_caps && limits == Limits::unlimited() {
             limits = limits
                 .input_tokens(SHIPPED_INPUT_TOKENS)
                 .output_tokens(SHIPPED_OUTPUT_TOKENS);
-            limits.cost = MicroUsd::from_micros(SHIPPED_MICROS);
+            limits.cost = Usd::from_micros(SHIPPED_MICROS);
         }
         limits
     }

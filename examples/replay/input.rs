@@ -26,7 +26,7 @@ impl Input {
             let line = line_at(error.as_bytes(), good);
             BadInput::at_line(path, line, format!("byte 0x{byte:02x} is not UTF-8 text"))
         })?;
-        // Spreadsheets put a byte order mark before the first column's name, of which it is no part.
+        // Spreadsheets put a byte order mark before the first column's name.
         let text = match text.strip_prefix('\u{feff}') {
             Some(rest) => rest.to_owned(),
             None => text,
@@ -97,7 +97,7 @@ pub(crate) fn quoted(text: &str) -> String {
     }
 }
 
-/// Reads a JSON object; if it is none, what is wrong and on which line of the text.
+/// Reads a JSON object. The error says what is wrong, and on which line of the text.
 pub(crate) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, (usize, String)> {
     // serde would take the values of an array for those of the fields, in a row.
     let start = text.trim_start();
@@ -106,7 +106,7 @@ pub(crate) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, (usize,
         return Err((line, "expected an object, not an array".to_owned()));
     }
     serde_json::from_str(text).map_err(|error| {
-        // Without the place at its end, which the caller tells better.
+        // Without the place at its end, which the caller knows better.
         let reason = error.to_string();
         let reason = reason.split(" at line ").next().unwrap_or_default();
         (error.line(), reason.to_owned())

@@ -1,27 +1,30 @@
-//! The outcome as one JSON object, for programs. Dollars are exact decimal strings; every other amount is an integer.
+//! The outcome as one JSON object, for programs. Dollars are exact decimal strings, and every other
+//! amount is an integer.
 
 use serde_json::{json, Map, Value};
-use token_budget_pool::Cap;
+use token_budget_pool::Dimension;
 
-use crate::budget::{self, Amounts, CAPS};
+use crate::budget::{self, Amounts, DIMENSIONS};
 use crate::latency::Latency;
 use crate::replay::{Outcome, Plan};
 
 pub(crate) fn object(plan: &Plan, outcome: &Outcome) -> Value {
     let (run, stopwatch) = (&outcome.run, &outcome.timed.stopwatch);
     let (tally, spent) = (&run.tally, run.pool.spent);
-    let caps = budget::of_limits(plan.limits);
+    let limits = budget::of_limits(plan.limits);
     let mut object = json!({
         "accepted": tally.accepted,
-        "rejected": by_cap(|cap| tally.rejected[cap].into()),
+        "rejected": by_dimension(|index| tally.rejected[index].into()),
         "totals": {
             "input_tokens": spent.input_tokens,
             "output_tokens": spent.output_tokens,
             "calls": spent.calls,
             "cost_usd": spent.cost.to_string(),
         },
-        // null: no cap.
-        "caps": by_cap(|cap| caps[cap].map_or(Value::Null, |amount| exact(cap, amount))),
+        // null: unlimited.
+        "caps": by_dimension(|index| {
+            limits[index].map_or(Value::Null, |limit| exact(index, limit))
+        }),
         "threads": plan.threads,
         "seconds": run.time.as_secs_f64(),
         "records_per_second": run.calls_per_second(),
@@ -30,18 +33,18 @@ pub(crate) fn object(plan: &Plan, outcome: &Outcome) -> Value {
         "consistent": outcome.disagreements(plan.limits).is_empty(),
     });
     if let Some(reserve) = &plan.reserve {
-        // As a part of the cap, from 0 to 1; null: no cap.
-        let share = |held: Amounts, cap: usize| {
-            let cap_amount = caps[cap].filter(|&amount| amount > 0);
-            cap_amount.map_or(Value::Null, |amount| {
-                (held[cap] as f64 / amount as f64).into()
+        // As a part of the limit, from 0 to 1. null: unlimited.
+        let share = |reserved: Amounts, index: usize| {
+            let limit = limits[index].filter(|&limit| limit > 0);
+            limit.map_or(Value::Null, |limit| {
+                (reserved[index] as f64 / limit as f64).into()
             })
         };
         let (median, most) = tally.median_and_most_reserved();
-        let held = |held: Amounts| {
+        let reserved = |reserved: Amounts| {
             json!({
-                "amounts": by_cap(|cap| exact(cap, held[cap])),
-                "share": by_cap(|cap| share(held, cap)),
+                "amounts": by_dimension(|index| exact(index, reserved[index])),
+                "share": by_dimension(|index| share(reserved, index)),
             })
         };
         object["reserve"] = json!({
@@ -50,25 +53,25 @@ pub(crate) fn object(plan: &Plan, outcome: &Outcome) -> Value {
             "turned_away": tally.turned_away,
             "busy": tally.busy,
             "looks": tally.reserved.len(),
-            "median": held(median),
-            "most": held(most),
+            "median": reserved(median),
+            "most": reserved(most),
             "settle_ns": latency(stopwatch.settle()),
         });
     }
     object
 }
 
-fn by_cap(value: impl Fn(usize) -> Value) -> Map<String, Value> {
-    let entries = CAPS.iter().enumerate();
+fn by_dimension(value: impl Fn(usize) -> Value) -> Map<String, Value> {
+    let entries = DIMENSIONS.iter().enumerate();
     entries
-        .map(|(index, cap)| (cap.as_str().to_owned(), value(index)))
+        .map(|(index, dimension)| (dimension.as_str().to_owned(), value(index)))
         .collect()
 }
 
-fn exact(cap: usize, amount: u128) -> Value {
+fn exact(index: usize, amount: u128) -> Value {
     match u64::try_from(amount) {
-        Ok(tokens) if CAPS[cap] != Cap::Cost => tokens.into(),
-        _ => budget::plain(CAPS[cap], amount).into(),
+        Ok(tokens) if DIMENSIONS[index] != Dimension::Cost => tokens.into(),
+        _ => budget::plain(DIMENSIONS[index], amount).into(),
     }
 }
 

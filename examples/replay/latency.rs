@@ -1,11 +1,11 @@
 //! Stopwatches for the steps of a replay: one that costs nothing, and one that takes the time of every step.
 //!
-//! A reading of the clock takes about as long as a record. So the throughput run is given the first, a second run
-//! the other; and the second also times the clock itself, in the same threads and at the same moments, so that a
+//! A reading of the clock takes about as long as a record. So the throughput run has the first, and a second run has
+//! the other. The second run also times the clock itself, in the same threads and at the same moments, so that a
 //! reader can tell how much of a latency is the clock's.
 //!
 //! With several threads, one divided by the latency is not the rate. Reading the clock between the records lets
-//! another thread in, and nearly every record finds the pool in another core's cache; without it a thread gets
+//! another thread in, and nearly every record finds the pool in another core's cache. Without it a thread gets
 //! hundreds of records in before the other has its turn.
 
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ pub(crate) struct Timed {
 
 impl Stopwatch for Timed {
     fn new() -> Timed {
-        // Up to a minute at three digits; what takes longer counts as a minute.
+        // Up to a minute at three digits. What takes longer counts as a minute.
         let empty = || Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("valid bounds");
         Timed {
             admit: empty(),

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            // The first paragraph says what is wrong; the rest is about how to get help.
+            // The first paragraph says what is wrong. The rest is about how to get help.
             let text = error.to_string();
             let lines = text
                 .lines()
@@ -139,7 +139,7 @@ fn run(args: &Args) -> Result<ExitCode, BadInput> {
     })
 }
 
-/// The shipped files without the folders that lead to them; others as they were given.
+/// Shipped files are without the folders that lead to them, and others as they were given.
 fn short(path: &Path) -> impl Display + '_ {
     path.strip_prefix(DATA).unwrap_or(path).display()
 }
@@ -204,7 +204,7 @@ fn available_threads() -> u16 {
     u16::try_from(threads).unwrap_or(u16::MAX)
 }
 
-/// A bar for a person who waits; a file or a pipe gets none.
+/// A bar for a person who waits. A file or a pipe gets none.
 fn progress_bar(calls: u64) -> Option<ProgressBar> {
     if !io::stderr().is_terminal() {
         return None;

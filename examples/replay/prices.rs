@@ -1,13 +1,14 @@
 //! What a call costs: the price table (LiteLLM's fields, reduced to one object `models`) and how it is applied.
 //!
-//! The rates are taken from the file as text and read by [`Price::per_token`], so that no price is ever an `f64`.
+//! The rates are taken from the file as text and read by [`Price::per_token`], so that no price is ever an `f64` and
+//! none is rounded. (The library also reads a model's entry by itself, rounded: `serde_json::from_str::<Price>`.)
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use token_budget_pool::{Price, Usage};
+use token_budget_pool::{InvalidPrice, Price, Rates, Tokens, Usage};
 
 use super::input::{object, quoted, BadInput, Input};
 use super::trace::Call;
@@ -21,7 +22,7 @@ struct PriceFile<'a> {
 
 #[derive(Deserialize)]
 #[serde(expecting = "an object with prices")]
-struct Rates<'a> {
+struct Entry<'a> {
     #[serde(borrow)]
     input_cost_per_token: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -83,49 +84,62 @@ fn read_price(
         let what = format!("model {}: {what}", quoted(model));
         Err(file.bad(file.line_of(text), what))
     };
-    let rates: Rates = match object(entry.get()) {
-        Ok(rates) => rates,
+    let listed: Entry = match object(entry.get()) {
+        Ok(listed) => listed,
         Err((_, what)) => return bad(entry.get(), what),
     };
     let fields = [
-        ("input_cost_per_token", rates.input_cost_per_token),
-        ("output_cost_per_token", rates.output_cost_per_token),
+        ("input_cost_per_token", listed.input_cost_per_token),
+        ("output_cost_per_token", listed.output_cost_per_token),
         (
             "cache_read_input_token_cost",
-            rates.cache_read_input_token_cost,
+            listed.cache_read_input_token_cost,
         ),
         (
             "cache_creation_input_token_cost",
-            rates.cache_creation_input_token_cost,
+            listed.cache_creation_input_token_cost,
         ),
     ];
     // Each field by itself first: an error then names it as the file does.
-    let mut texts = [None; 4];
-    for (text, (field, raw)) in texts.iter_mut().zip(fields) {
-        *text = raw.map(RawValue::get);
-        let Some(text) = *text else { continue };
-        if let Err(error) = Price::per_token(text, "0", "0", "0") {
+    for (field, raw) in fields {
+        let Some(text) = raw.map(RawValue::get) else {
+            continue;
+        };
+        if let Err(error) = alone(text) {
             let error = error.to_string();
             let error = error.strip_prefix("uncached_input: ").unwrap_or(&error);
             return bad(text, format!("{field}: {error}"));
         }
     }
 
-    let [input, output, cache_read, cache_write] = texts;
-    let (input, output) = match (input, output) {
+    let [input, output, cache_read, cache_write] = fields.map(|(_, raw)| raw.map(RawValue::get));
+    let (uncached_input, output) = match (input, output) {
         (Some(input), Some(output)) => (input, output),
         (None, _) => return Ok(Err(fields[0].0)),
         (_, None) => return Ok(Err(fields[1].0)),
     };
     // Providers that do not price writes are listed with null or with zero. What was not in the cache is then
-    // ordinary input; to take the zero at its word would make it free.
+    // ordinary input. To take the zero at its word would make it free.
     let cache_write = cache_write
-        .filter(|text| Price::per_token(text, "0", "0", "0") != Ok(Price::default()))
-        .unwrap_or(input);
-    let cache_read = cache_read.unwrap_or(cache_write);
-    Price::per_token(input, output, cache_read, cache_write)
+        .filter(|text| alone(text) != Ok(Price::default()))
+        .unwrap_or(uncached_input);
+    let rates = Rates {
+        uncached_input,
+        output,
+        cache_read: cache_read.unwrap_or(cache_write),
+        cache_write,
+    };
+    Price::per_token(rates)
         .map(Ok)
         .map_err(|error| BadInput::in_file(&file.path, error))
+}
+
+/// A price with this rate for uncached input. The other rates are zero.
+fn alone(rate: &str) -> Result<Price, InvalidPrice> {
+    Price::per_token(Rates {
+        uncached_input: rate,
+        ..Rates::uncached("0", "0")
+    })
 }
 
 /// How a model's calls are priced, without tiers for long inputs. `None` from any method is an overflow.
@@ -133,29 +147,35 @@ fn read_price(
 pub(crate) struct CallPrice(Price);
 
 impl CallPrice {
-    /// The known prefix at the cache-read price and the rest as written to the cache; in a trace that tells
-    /// nothing of a cache all of the input as input.
+    /// The known prefix at the cache-read price and the rest as written to the cache. In a trace that says nothing
+    /// of a cache, all of the input is uncached.
     pub(crate) fn actual(&self, call: &Call) -> Option<Usage> {
         let output = call.output_tokens;
-        match call.prefix_tokens {
-            Some(prefix) => {
-                let rest = call.input_tokens.checked_sub(prefix)?;
-                self.0.usage(0, output, prefix, rest)
-            }
-            None => self.0.usage(call.input_tokens, output, 0, 0),
-        }
+        let tokens = match call.prefix_tokens {
+            Some(prefix) => Tokens {
+                output,
+                cache_read: prefix,
+                cache_write: call.input_tokens.checked_sub(prefix)?,
+                ..Tokens::default()
+            },
+            None => Tokens {
+                uncached_input: call.input_tokens,
+                output,
+                ..Tokens::default()
+            },
+        };
+        priced(self.0.usage(tokens))
     }
 
-    /// What a caller has to be ready to pay before the call: all of the input at the dearest of its three
-    /// prices, and `max_tokens` of output. A call that put out more must have been allowed more.
+    /// What a caller has to be ready to pay before the call: all of the input at the highest of its three
+    /// rates, and `max_tokens` of output. A call that put out more must have been allowed more.
     pub(crate) fn worst_case(&self, call: &Call, max_tokens: u64) -> Option<Usage> {
-        let input = call.input_tokens;
         let output = call.output_tokens.max(max_tokens);
-        let uncached = self.0.usage(input, output, 0, 0)?;
-        let read = self.0.usage(0, output, input, 0)?;
-        let written = self.0.usage(0, output, 0, input)?;
-        [uncached, read, written]
-            .into_iter()
-            .max_by_key(|usage| usage.cost)
+        priced(self.0.worst_case(call.input_tokens, output))
     }
+}
+
+/// A usage whose cost is unknown cost more than fits.
+fn priced(usage: Usage) -> Option<Usage> {
+    usage.cost.map(|_| usage)
 }

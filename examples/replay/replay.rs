@@ -1,8 +1,8 @@
 //! The run itself: worker threads that replay the calls through one shared pool.
 //!
-//! The workers take the calls in chunks from a common cursor; one worker alone takes them in file order. Nothing is
-//! shared but the pool and, once a chunk, the cursor: the rate is the pool's. The progress that is shown is the
-//! cursor too, so showing it asks nothing of the workers.
+//! The workers take the calls in chunks from a common cursor. One worker alone takes them in file order. Nothing is
+//! shared but the pool and, once per chunk, the cursor: the rate is the pool's. The progress that is shown is the
+//! cursor too, so showing it costs the workers nothing.
 
 use std::io;
 use std::sync::atomic::{AtomicU16, AtomicU8, Ordering::Relaxed};
@@ -17,7 +17,7 @@ use crate::latency::{Stopwatch, Timed, Untimed};
 use crate::tally::Tally;
 use crate::worker::{Cursor, Worker};
 
-/// At most so many calls are replayed again with a stopwatch.
+/// The most calls that are replayed again with a stopwatch.
 const MOST_TIMED: u64 = 1 << 20;
 
 /// What to replay, and how.
@@ -28,12 +28,12 @@ pub(crate) struct Plan<'a> {
     pub(crate) count: u64,
     pub(crate) threads: u16,
     pub(crate) limits: Limits,
-    /// Hold the worst case of a call before it and settle it afterwards. Otherwise a call is recorded, once.
+    /// Reserve the worst case of a call before it and settle the call afterwards. Otherwise a call is charged, once.
     pub(crate) reserve: Option<Reserve<'a>>,
 }
 
 pub(crate) struct Reserve<'a> {
-    /// What each of the calls is held as.
+    /// What is reserved for each of the calls.
     pub(crate) worst_cases: &'a [Usage],
     /// The most output that they foresee.
     pub(crate) max_tokens: u64,
@@ -81,7 +81,7 @@ impl<S> Pass<S> {
     }
 }
 
-/// Replays the plan. Ten times a second `progress` is told how many calls have been taken on.
+/// Replays the plan. Ten times a second `progress` gets the number of calls that were taken on.
 ///
 /// # Errors
 ///
@@ -94,7 +94,7 @@ pub(crate) fn replay(plan: &Plan, progress: impl Fn(u64)) -> io::Result<Outcome>
 }
 
 fn pass<S: Stopwatch>(plan: &Plan, calls: u64, progress: impl Fn(u64)) -> io::Result<Pass<S>> {
-    let pool = BudgetPool::with_limits(plan.limits);
+    let pool = BudgetPool::new(plan.limits);
     let cursor = CachePadded::new(Cursor::over(calls));
     let gate = Gate::default();
     let (done, results) = mpsc::channel();
@@ -169,7 +169,7 @@ const ABANDONED: u8 = 2;
 
 // Relaxed throughout: what the workers read was there before they were spawned.
 impl Gate {
-    /// Waits; `true` is the signal to start, `false` the one to give up.
+    /// Waits. `true` is the signal to start, `false` the one to give up.
     fn wait(&self) -> bool {
         self.waiting.fetch_add(1, Relaxed);
         loop {

@@ -2,13 +2,13 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use token_budget_pool::Cap;
+use token_budget_pool::Dimension;
 
-use crate::budget::{self, CAPS};
+use crate::budget::{self, DIMENSIONS};
 use crate::latency::Latency;
 use crate::replay::{Outcome, Plan, Reserve};
 
-/// Shows a table; `json` has the same for programs.
+/// Shows a table. `json` has the same for programs.
 pub(crate) struct Report<'a> {
     /// What was replayed.
     pub(crate) title: String,
@@ -47,9 +47,9 @@ impl Report<'_> {
         line("calls", run.calls)?;
         line("  accepted", run.tally.accepted)?;
         line("  rejected", run.tally.rejections())?;
-        for (cap, &rejected) in CAPS.map(Cap::as_str).iter().zip(&run.tally.rejected) {
+        for (dimension, &rejected) in DIMENSIONS.iter().zip(&run.tally.rejected) {
             if rejected > 0 {
-                line(&format!("    by {cap}"), rejected)?;
+                line(&format!("    by {dimension}"), rejected)?;
             }
         }
         Ok(())
@@ -58,17 +58,17 @@ impl Report<'_> {
     fn budget(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let pool = &self.outcome.run.pool;
         let spent = budget::of_spent(pool.spent);
-        let caps = budget::of_limits(self.plan.limits);
+        let limits = budget::of_limits(self.plan.limits);
         writeln!(
             f,
             "{:<20}{:>18}{:>18}{:>12}",
-            "budget", "used", "cap", "used"
+            "budget", "used", "limit", "used"
         )?;
-        for (index, name) in CAPS.map(Cap::as_str).into_iter().enumerate() {
+        for (index, dimension) in DIMENSIONS.into_iter().enumerate() {
             let used = amount(index, spent[index]);
-            let cap = caps[index].map_or("none".to_owned(), |cap| amount(index, cap));
-            let share = caps[index].map_or(String::new(), |cap| percent(spent[index], cap));
-            let line = format!("  {name:<18}{used:>18}{cap:>18}{share:>12}");
+            let limit = limits[index].map_or("unlimited".to_owned(), |limit| amount(index, limit));
+            let share = limits[index].map_or(String::new(), |limit| percent(spent[index], limit));
+            let line = format!("  {dimension:<18}{used:>18}{limit:>18}{share:>12}");
             writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())
@@ -76,16 +76,16 @@ impl Report<'_> {
 
     fn reserved(&self, f: &mut Formatter<'_>, reserve: &Reserve) -> fmt::Result {
         let run = &self.outcome.run;
-        let caps = budget::of_limits(self.plan.limits);
+        let limits = budget::of_limits(self.plan.limits);
         let (median, most) = run.tally.median_and_most_reserved();
-        let columns = ["median", "of cap", "most", "of cap"];
+        let columns = ["median", "of limit", "most", "of limit"];
         let [a, b, c, d] = columns;
         writeln!(f, "{:<20}{a:>18}{b:>12}{c:>18}{d:>12}", "reserved")?;
-        for (index, name) in CAPS.map(Cap::as_str).into_iter().enumerate() {
-            let mut line = format!("  {name:<18}");
-            for held in [median[index], most[index]] {
-                let share = caps[index].map_or(String::new(), |cap| percent(held, cap));
-                line += &format!("{:>18}{share:>12}", amount(index, held));
+        for (index, dimension) in DIMENSIONS.into_iter().enumerate() {
+            let mut line = format!("  {dimension:<18}");
+            for reserved in [median[index], most[index]] {
+                let share = limits[index].map_or(String::new(), |limit| percent(reserved, limit));
+                line += &format!("{:>18}{share:>12}", amount(index, reserved));
             }
             writeln!(f, "{}", line.trim_end())?;
         }
@@ -97,7 +97,7 @@ impl Report<'_> {
         )?;
         writeln!(
             f,
-            "  each held as if nothing were cached and {max_tokens} tokens came out"
+            "  each reserved as if nothing were cached and {max_tokens} tokens came out"
         )?;
         let (away, busy) = (count(run.tally.turned_away), count(run.tally.busy));
         writeln!(
@@ -107,7 +107,7 @@ impl Report<'_> {
         )?;
         writeln!(
             f,
-            "{:<20}{busy:>18}  rejected only for what others held: worth a retry",
+            "{:<20}{busy:>18}  rejected only for what others reserved: worth a retry",
             "busy"
         )
     }
@@ -133,7 +133,7 @@ impl Report<'_> {
             f,
             "{}",
             if short {
-                "; --repeat 1000 would tell better"
+                "; --repeat 1000 measures better"
             } else {
                 ""
             }
@@ -174,9 +174,13 @@ impl Report<'_> {
     }
 }
 
-fn amount(cap: usize, amount: u128) -> String {
-    let sign = if CAPS[cap] == Cap::Cost { "$" } else { "" };
-    format!("{sign}{}", grouped(&budget::plain(CAPS[cap], amount)))
+fn amount(index: usize, amount: u128) -> String {
+    let dimension = DIMENSIONS[index];
+    let sign = match dimension {
+        Dimension::Cost => "$",
+        _ => "",
+    };
+    format!("{sign}{}", grouped(&budget::plain(dimension, amount)))
 }
 
 fn count(count: u64) -> String {

@@ -1,26 +1,26 @@
 //! What the workers count on their own, and the check of the pool against it.
 
-use token_budget_pool::{Cap, Limits, Rejected, Snapshot, Usage};
+use token_budget_pool::{Dimension, Limits, Rejected, Snapshot, Usage};
 
-use crate::budget::{self, Amounts, CAPS};
+use crate::budget::{self, Amounts, DIMENSIONS};
 
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) accepted: u64,
     /// The sum of what was accepted.
     pub(crate) amounts: Amounts,
-    /// How many calls each of the caps rejected.
+    /// How many calls the limit of each dimension rejected.
     pub(crate) rejected: [u64; 4],
-    /// Rejected for another reason, of which a replay's pool has none.
+    /// Rejected for another reason. A replay's pool has none.
     pub(crate) rejected_otherwise: u64,
     /// Rejected at their worst case when their actual usage would have fitted.
     pub(crate) turned_away: u64,
-    /// Rejected only because of what other calls held.
+    /// Rejected only because of what was reserved for other calls.
     pub(crate) busy: u64,
     /// What was reserved, looked at now and then.
     pub(crate) reserved: Vec<Amounts>,
     /// What was wrong when it was looked at.
-    pub(crate) past_cap: Vec<String>,
+    pub(crate) past_limit: Vec<String>,
 }
 
 impl Tally {
@@ -30,19 +30,21 @@ impl Tally {
     }
 
     pub(crate) fn reject(&mut self, rejected: &Rejected) {
-        match CAPS.iter().position(|&cap| rejected.cap() == Some(cap)) {
-            Some(cap) => self.rejected[cap] += 1,
+        let dimensions = DIMENSIONS.map(Some);
+        let by = rejected.dimension();
+        match dimensions.iter().position(|&dimension| dimension == by) {
+            Some(index) => self.rejected[index] += 1,
             None => self.rejected_otherwise += 1,
         }
         self.busy += u64::from(rejected.is_busy());
     }
 
-    /// Takes down what is reserved at this moment, and whether all is within the caps.
+    /// Notes what is reserved at this moment, and whether all is within the limits.
     pub(crate) fn look_at(&mut self, pool: &Snapshot, limits: Limits) {
-        self.reserved.push(budget::of_usage(pool.reserved));
+        self.reserved.push(budget::of_reserved(pool.reserved));
         // The first is enough to know.
-        if self.past_cap.is_empty() {
-            self.past_cap = past_cap(pool, limits);
+        if self.past_limit.is_empty() {
+            self.past_limit = past_limit(pool, limits);
         }
     }
 
@@ -53,11 +55,11 @@ impl Tally {
     /// The middle and the largest of the reserved amounts that were seen.
     pub(crate) fn median_and_most_reserved(&self) -> (Amounts, Amounts) {
         let (mut median, mut most) = (Amounts::default(), Amounts::default());
-        for cap in 0..CAPS.len() {
-            let mut seen: Vec<u128> = self.reserved.iter().map(|amounts| amounts[cap]).collect();
+        for index in 0..DIMENSIONS.len() {
+            let mut seen: Vec<u128> = self.reserved.iter().map(|amounts| amounts[index]).collect();
             seen.sort_unstable();
-            median[cap] = seen.get(seen.len() / 2).copied().unwrap_or(0);
-            most[cap] = seen.last().copied().unwrap_or(0);
+            median[index] = seen.get(seen.len() / 2).copied().unwrap_or(0);
+            most[index] = seen.last().copied().unwrap_or(0);
         }
         (median, most)
     }
@@ -72,31 +74,35 @@ impl Tally {
         self.turned_away += other.turned_away;
         self.busy += other.busy;
         self.reserved.extend(other.reserved);
-        self.past_cap.extend(other.past_cap);
+        self.past_limit.extend(other.past_limit);
     }
 
     /// All in which a pool that is at rest after `calls` calls disagrees with what was counted here.
     pub(crate) fn disagreements(&self, calls: u64, limits: Limits, pool: &Snapshot) -> Vec<String> {
-        let mut found = self.past_cap.clone();
-        found.extend(past_cap(pool, limits));
-        let mut equal = |what: &str, cap, pool, counted| {
+        let mut found = self.past_limit.clone();
+        found.extend(past_limit(pool, limits));
+        let mut equal = |what: &str, dimension, pool, counted| {
             if pool != counted {
-                let (pool, counted) = (budget::plain(cap, pool), budget::plain(cap, counted));
+                let [pool, counted] =
+                    [pool, counted].map(|amount| budget::plain(dimension, amount));
                 found.push(format!("{what}: {pool} in the pool, {counted} counted"));
             }
         };
         let spent = budget::of_spent(pool.spent);
-        let reserved = budget::of_usage(pool.reserved);
-        for (index, cap) in CAPS.into_iter().enumerate() {
-            equal(cap.as_str(), cap, spent[index], self.amounts[index]);
-            equal(&format!("reserved {cap}"), cap, reserved[index], 0);
+        let reserved = budget::of_reserved(pool.reserved);
+        for (index, dimension) in DIMENSIONS.into_iter().enumerate() {
+            let name = dimension.as_str();
+            equal(name, dimension, spent[index], self.amounts[index]);
+            equal(&format!("reserved {name}"), dimension, reserved[index], 0);
         }
         let calls_spent = pool.spent.calls.into();
-        equal("calls", Cap::Calls, calls_spent, self.accepted.into());
+        equal("calls", Dimension::Calls, calls_spent, self.accepted.into());
         let unpriced = pool.spent.unpriced_calls.into();
-        equal("unpriced calls", Cap::Calls, unpriced, 0);
+        equal("unpriced calls", Dimension::Calls, unpriced, 0);
+        let forfeited = pool.spent.forfeited_calls.into();
+        equal("forfeited calls", Dimension::Calls, forfeited, 0);
         let in_flight = pool.calls_in_flight.into();
-        equal("calls in flight", Cap::Calls, in_flight, 0);
+        equal("calls in flight", Dimension::Calls, in_flight, 0);
 
         let (accepted, rejected) = (self.accepted, self.rejections());
         if accepted + rejected != calls {
@@ -106,7 +112,7 @@ impl Tally {
         }
         if self.rejected_otherwise != 0 {
             found.push(format!(
-                "{} calls rejected by no cap",
+                "{} calls rejected by no limit",
                 self.rejected_otherwise
             ));
         }
@@ -120,18 +126,19 @@ fn add(sum: &mut Amounts, amounts: Amounts) {
     }
 }
 
-/// The caps that what is spent and reserved is past. None is: no call uses more than was reserved for it.
-fn past_cap(pool: &Snapshot, limits: Limits) -> Vec<String> {
+/// The limits that what is spent and reserved is past: there must be none, since no call uses more than was
+/// reserved for it.
+fn past_limit(pool: &Snapshot, limits: Limits) -> Vec<String> {
     let mut used = budget::of_spent(pool.spent);
-    add(&mut used, budget::of_usage(pool.reserved));
-    let caps = budget::of_limits(limits);
+    add(&mut used, budget::of_reserved(pool.reserved));
+    let limits = budget::of_limits(limits);
     let past = |index: usize| {
-        let name = CAPS[index];
-        let cap = caps[index].filter(|&cap| used[index] > cap)?;
-        let (used, cap) = (budget::plain(name, used[index]), budget::plain(name, cap));
+        let dimension = DIMENSIONS[index];
+        let limit = limits[index].filter(|&limit| used[index] > limit)?;
+        let [used, limit] = [used[index], limit].map(|amount| budget::plain(dimension, amount));
         Some(format!(
-            "{name}: {used} spent and reserved, past the cap of {cap}"
+            "{dimension}: {used} spent and reserved, past the limit of {limit}"
         ))
     };
-    (0..CAPS.len()).filter_map(past).collect()
+    (0..DIMENSIONS.len()).filter_map(past).collect()
 }

@@ -1,9 +1,9 @@
-//! Traces of LLM calls: three formats, told apart by their content.
+//! Traces of LLM calls: three formats, recognized by their content.
 //!
 //! - Agent CSV: a header with `in`, `out`, `model` and `derived_prefix_tokens`. Each call names its model, and how
 //!   much of its input a cache would have known.
 //! - Azure CSV: a header with `ContextTokens` and `GeneratedTokens`, and nothing about models or caches.
-//! - JSON lines: one object a line, with `input_length` and `output_length` (Mooncake's format).
+//! - JSON lines: one object per line, with `input_length` and `output_length` (Mooncake's format).
 //!
 //! Other columns and fields are ignored. Every amount is read as an exact integer, and every error names its line.
 
@@ -21,7 +21,7 @@ pub(crate) struct Call {
     pub(crate) model: Option<String>,
     pub(crate) input_tokens: u64,
     pub(crate) output_tokens: u64,
-    /// How many of the input tokens a cache knew; `None` if the trace does not tell.
+    /// How many of the input tokens a cache knew; `None` if the trace does not say.
     pub(crate) prefix_tokens: Option<u64>,
 }
 

@@ -4,16 +4,16 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use token_budget_pool::{BudgetPool, Reservation, Usage};
+use token_budget_pool::{BudgetPool, Call, Usage};
 
 use crate::latency::{Step, Stopwatch};
 use crate::replay::{Plan, Reserve};
 use crate::tally::Tally;
 
-/// So many calls are taken at a time that taking them costs little beside recording them.
+/// How many calls a worker takes at a time: enough that taking them costs little beside recording them.
 const CHUNK: u64 = 64;
 
-/// At most so many times does a run with reservations look at what is reserved.
+/// How many times, at most, a run with reservations looks at what is reserved.
 const MOST_LOOKS: u64 = 10_000;
 
 /// The calls of a run, handed out in order: to each worker the next ones when it has done its last.
@@ -86,14 +86,11 @@ impl<S: Stopwatch> Worker<'_, S> {
                     self.settle(in_flight.pop_front().flatten());
                 }
                 let worst_case = reserve.worst_cases[index];
-                let held = match self
+                let call = match self
                     .stopwatch
-                    .time(Step::Admit, || pool.reserve(worst_case))
+                    .time(Step::Admit, || pool.try_reserve(worst_case))
                 {
-                    Ok(mut hold) => {
-                        hold.sent();
-                        Some((hold, calls[index]))
-                    }
+                    Ok(reservation) => Some((reservation.start(), calls[index])),
                     Err(rejected) => {
                         self.tally.reject(&rejected);
                         // Among several workers this is a moment later, and others may have settled in it.
@@ -102,18 +99,19 @@ impl<S: Stopwatch> Worker<'_, S> {
                         None
                     }
                 };
-                in_flight.push_back(held);
+                in_flight.push_back(call);
             }
         }
-        for held in in_flight {
-            self.settle(held);
+        for call in in_flight {
+            self.settle(call);
         }
     }
 
     // `None`: the call that would be settled now was not admitted.
-    fn settle(&mut self, held: Option<(Reservation<'_>, Usage)>) {
-        if let Some((hold, actual)) = held {
-            self.stopwatch.time(Step::Settle, || hold.settle(actual));
+    fn settle(&mut self, call: Option<(Call<&BudgetPool>, Usage)>) {
+        if let Some((call, actual)) = call {
+            // What it counted is in the totals, and these are checked at the end.
+            let _ = self.stopwatch.time(Step::Settle, || call.settle(actual));
             self.tally.accept(actual);
         }
     }

@@ -1,6 +1,6 @@
 //! Amounts of money and prices as text.
 
-use token_budget_pool::{InvalidPrice, MicroUsd, Price};
+use token_budget_pool::{InvalidPrice, Price, Rates, Usd};
 
 use super::decimal;
 
@@ -14,7 +14,7 @@ pub fn check(bytes: &[u8]) -> bool {
 }
 
 fn read_amount(text: &str) -> bool {
-    let read = text.parse::<MicroUsd>();
+    let read = text.parse::<Usd>();
     let nanos = read.as_ref().ok().map(|amount| amount.as_nanos());
     assert_eq!(nanos, decimal::nanos(text), "{text:?}");
     match read {
@@ -38,7 +38,10 @@ fn is_shortest(text: &str) -> bool {
     (whole == "0" || !whole.starts_with('0')) && !fraction.is_empty() && !fraction.ends_with('0')
 }
 
-type Read = fn(&str, &str, &str, &str) -> Result<Price, InvalidPrice>;
+type Read = fn(Rates<'_>) -> Result<Price, InvalidPrice>;
+
+/// The lowest price per million tokens that is not taken for one per token, in nano-dollars.
+const LOWEST: u64 = 1_000_000;
 
 fn read_price(text: &str) -> bool {
     const FIELDS: [&str; 4] = ["uncached_input", "output", "cache_read", "cache_write"];
@@ -48,24 +51,32 @@ fn read_price(text: &str) -> bool {
         let read = |read: Read, text: &str| {
             let mut texts = ["0"; 4];
             texts[index] = text;
-            let [input, output, cache_read, cache_write] = texts;
-            read(input, output, cache_read, cache_write)
+            let [uncached_input, output, cache_read, cache_write] = texts;
+            read(Rates {
+                uncached_input,
+                output,
+                cache_read,
+                cache_write,
+            })
         };
-        for (unit, price) in [
-            (15, read(Price::per_token, text)),
-            (9, read(Price::per_million, text)),
+        let per_million = decimal::scaled(text, 9);
+        for (reader, expected) in [
+            (Price::per_token as Read, decimal::scaled(text, 15)),
+            (Price::per_token_rounded, decimal::nearest(text, 15)),
+            (Price::per_million, per_million.filter(is_per_million)),
         ] {
-            let expected = decimal::scaled(text, unit);
-            match price {
+            match read(reader, text) {
                 Ok(price) => {
                     accepted = true;
                     let rate = rates(price)[index];
-                    let mut others = [MicroUsd::ZERO; 4];
+                    let mut others = [Usd::ZERO; 4];
                     others[index] = rate;
                     assert_eq!(rates(price), others);
                     assert_eq!(Some(rate.as_nanos()), expected, "{text:?}");
                     // Written in either unit, it is the same price.
-                    assert_eq!(read(Price::per_million, &rate.to_string()), Ok(price));
+                    let again = read(Price::per_million, &rate.to_string()).ok();
+                    let as_written = Some(price).filter(|_| is_per_million(&rate.as_nanos()));
+                    assert_eq!(again, as_written);
                     assert_eq!(read(Price::per_token, &format!("{rate}e-6")), Ok(price));
                 }
                 Err(error) => {
@@ -80,7 +91,12 @@ fn read_price(text: &str) -> bool {
     accepted
 }
 
-fn rates(price: Price) -> [MicroUsd; 4] {
+fn is_per_million(nanos: &u64) -> bool {
+    *nanos == 0 || *nanos >= LOWEST
+}
+
+/// In the order of the fields of [`Rates`].
+pub(crate) fn rates(price: Price) -> [Usd; 4] {
     [
         price.uncached_input_per_million(),
         price.output_per_million(),

@@ -1,7 +1,7 @@
-//! What is done with a fuzzer's bytes, a file a target.
+//! What is done with a fuzzer's bytes: one file per target.
 //!
 //! Plain functions that know no fuzzer. Each of those for a parser reads its text a second
-//! time, in a simpler way, and panics where the two readings part; it tells whether the text
+//! time, in a simpler way, and panics where the two readings part. It returns whether the text
 //! was accepted.
 
 // `tests/corpus.rs` includes this file, and exports nothing.
@@ -14,6 +14,7 @@ pub mod snapshot;
 pub mod trace;
 
 mod decimal;
+mod json;
 mod refusal;
 mod replay;
 

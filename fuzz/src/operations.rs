@@ -1,7 +1,7 @@
 //! Programs of operations, beside the sequential pool.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use token_budget_pool::{Caps, Limits, MicroUsd, Usage};
+use token_budget_pool::{Caps, Limits, Usage, Usd};
 
 use super::program::{follows_the_oracle, Op, Start, ODD_COST_CAPS, ODD_DOLLARS};
 
@@ -52,8 +52,8 @@ fn amount(bytes: &mut Unstructured<'_>) -> Result<u64> {
     })
 }
 
-fn cost(bytes: &mut Unstructured<'_>) -> Result<MicroUsd> {
-    Ok(MicroUsd::from_nanos(amount(bytes)?))
+fn cost(bytes: &mut Unstructured<'_>) -> Result<Usd> {
+    Ok(Usd::from_nanos(amount(bytes)?))
 }
 
 fn some<T>(
@@ -70,7 +70,7 @@ fn usage(bytes: &mut Unstructured<'_>) -> Result<Usage> {
 }
 
 fn limits(bytes: &mut Unstructured<'_>) -> Result<Limits> {
-    let mut limits = Limits::none();
+    let mut limits = Limits::unlimited();
     limits.input_tokens = some(bytes, amount)?;
     limits.output_tokens = some(bytes, amount)?;
     limits.total_tokens = some(bytes, amount)?;
@@ -113,7 +113,7 @@ fn start(bytes: &mut Unstructured<'_>) -> Result<Start> {
 }
 
 fn op(bytes: &mut Unstructured<'_>) -> Result<Op> {
-    let kind = bytes.arbitrary::<u8>()? % 21;
+    let kind = bytes.arbitrary::<u8>()? % 22;
     Ok(match kind {
         0 => Op::Record(
             amount(bytes)?,
@@ -127,18 +127,19 @@ fn op(bytes: &mut Unstructured<'_>) -> Result<Op> {
         5 => Op::ReserveOwned(usage(bytes)?),
         6 => Op::ReserveUpTo(usage(bytes)?, range(bytes)?, price(bytes)?),
         7 => Op::ReserveUpToOwned(usage(bytes)?, range(bytes)?, price(bytes)?),
-        8 => Op::Sent(which(bytes)?),
+        8 => Op::Start(which(bytes)?),
         9 => Op::Extend(which(bytes)?, usage(bytes)?),
-        10 => Op::SettleSoFar(which(bytes)?, usage(bytes)?),
+        10 => Op::Report(which(bytes)?, usage(bytes)?),
         11 => Op::Settle(which(bytes)?, usage(bytes)?),
         12 => Op::SettleAtLeast(which(bytes)?, usage(bytes)?),
         13 => Op::Forfeit(which(bytes)?),
-        14 => Op::Refund(which(bytes)?),
+        14 => Op::Release(which(bytes)?),
         15 => Op::Drop(which(bytes)?),
         16 => Op::SetLimits(limits(bytes)?),
         17 => Op::RaiseLimits(amount(bytes)?),
         18 => Op::Reset,
         19 => Op::Take,
+        20 => Op::ShrinkTo(which(bytes)?, usage(bytes)?),
         _ => Op::Close,
     })
 }
@@ -152,7 +153,7 @@ fn range(bytes: &mut Unstructured<'_>) -> Result<(u64, u64)> {
 }
 
 /// By the million: mostly some nano-dollars for one.
-fn price(bytes: &mut Unstructured<'_>) -> Result<MicroUsd> {
+fn price(bytes: &mut Unstructured<'_>) -> Result<Usd> {
     let one = cost(bytes)?;
     Ok(match bytes.arbitrary()? {
         true => one.saturating_mul(1_000_000),

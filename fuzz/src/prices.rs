@@ -1,12 +1,14 @@
-//! Price files of the example `replay`.
+//! Price files of the example `replay`, and the library's own reader of a model's entry in them.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use token_budget_pool::{MicroUsd, Usage};
+use token_budget_pool::{Price, Usage, Usd};
 
+use super::amount;
 use super::decimal;
+use super::json;
 use super::refusal;
 use super::replay;
 use super::replay::input::{BadInput, Input};
@@ -20,6 +22,10 @@ pub fn check(bytes: &[u8]) -> bool {
 }
 
 fn check_file(file: &Input, bytes: &[u8]) -> bool {
+    check_entry(&file.text);
+    for entry in entries(&file.text).into_iter().flatten() {
+        check_entry(entry.1.get());
+    }
     let expected = models(&file.text);
     match Prices::read(file) {
         Ok(prices) => {
@@ -46,7 +52,7 @@ const FIELDS: [&str; 4] = [
     "cache_creation_input_token_cost",
 ];
 
-/// Of each of the fields, in nano-dollars a million tokens.
+/// Of each of the fields, in nano-dollars per million tokens.
 type Rates = [Option<u64>; 4];
 
 #[derive(Deserialize)]
@@ -55,14 +61,19 @@ struct File<'a> {
     models: BTreeMap<String, &'a RawValue>,
 }
 
-/// The rates of each model; `None` if the text is no table of them.
-fn models(text: &str) -> Option<BTreeMap<String, Rates>> {
-    type Object<'a> = BTreeMap<String, &'a RawValue>;
-
+/// Each model with its entry.
+fn entries(text: &str) -> Option<BTreeMap<String, &RawValue>> {
     if !text.trim_start().starts_with('{') {
         return None;
     }
     let File { models } = serde_json::from_str(text).ok()?;
+    Some(models)
+}
+
+/// The rates of each model. `None` if the text is no table of them.
+fn models(text: &str) -> Option<BTreeMap<String, Rates>> {
+    type Object<'a> = BTreeMap<String, &'a RawValue>;
+
     let rates = |entry: &RawValue| {
         let entry: Object = serde_json::from_str(entry.get()).ok()?;
         let mut rates = Rates::default();
@@ -74,7 +85,7 @@ fn models(text: &str) -> Option<BTreeMap<String, Rates>> {
         }
         Some(rates)
     };
-    models
+    entries(text)?
         .into_iter()
         .map(|(model, entry)| Some((model, rates(entry)?)))
         .collect()
@@ -104,12 +115,94 @@ fn check_price(price: Result<CallPrice, BadInput>, rates: Rates, bytes: &[u8]) {
         prefix_tokens,
     };
     let usage =
-        |input, output, nanos| Some(Usage::tokens(input, output).cost(MicroUsd::from_nanos(nanos)));
+        |input, output, nanos| Some(Usage::tokens(input, output).cost(Usd::from_nanos(nanos)));
     const M: u64 = 1_000_000;
     assert_eq!(price.actual(&call(M, 0, None)), usage(M, 0, input));
     assert_eq!(price.actual(&call(0, M, None)), usage(0, M, output));
     assert_eq!(price.actual(&call(M, 0, Some(M))), usage(M, 0, read));
     assert_eq!(price.actual(&call(M, 0, Some(0))), usage(M, 0, write));
-    let dearest = input.max(read).max(write);
-    assert_eq!(price.worst_case(&call(M, 0, None), 0), usage(M, 0, dearest));
+    let highest = input.max(read).max(write);
+    assert_eq!(price.worst_case(&call(M, 0, None), 0), usage(M, 0, highest));
+}
+
+/// Reads a model's entry as the library does, and by hand.
+fn check_entry(entry: &str) {
+    let expected = Listed::of(entry);
+    match serde_json::from_str::<Price>(entry) {
+        Ok(price) => match expected {
+            Some(expected) => {
+                assert_eq!(expected.wrong, [""; 0], "{entry}");
+                assert_eq!(amount::rates(price), expected.rates, "{entry}");
+            }
+            // serde takes an array for the fields of an object in a row.
+            None => assert!(entry.trim_start().starts_with('['), "{entry}"),
+        },
+        Err(error) => {
+            if let Some(expected) = expected {
+                let message = error.to_string();
+                let named = expected.wrong.iter().any(|field| message.contains(field));
+                assert!(named, "{message}");
+            }
+        }
+    }
+}
+
+/// A model's entry, read for the library's `Price`.
+struct Listed {
+    /// Input, output, cache reads, cache writes.
+    rates: [Usd; 4],
+    /// The fields that are missing, that are there twice, or that are not what they should be.
+    wrong: Vec<&'static str>,
+}
+
+impl Listed {
+    /// `None` if the text is not an object.
+    fn of(entry: &str) -> Option<Listed> {
+        // OpenRouter's names.
+        const ALIASES: [&str; 4] = [
+            "prompt",
+            "completion",
+            "input_cache_read",
+            "input_cache_write",
+        ];
+
+        let all = json::object(entry)?;
+        let mut wrong = Vec::new();
+        let mut rate = |index: usize| {
+            let names = [FIELDS[index], ALIASES[index]];
+            let named = |(name, _): &&(String, _)| names.contains(&name.as_str());
+            let values: Vec<&str> = all
+                .iter()
+                .filter(named)
+                .map(|field| field.1.get())
+                .collect();
+            let is_optional = index >= 2;
+            let rate = match values[..] {
+                [] | ["null"] if is_optional => return None,
+                [value] => nearest_rate(value),
+                _ => None,
+            };
+            if rate.is_none() {
+                wrong.push(FIELDS[index]);
+            }
+            rate
+        };
+        let (input, output) = (rate(0).unwrap_or(0), rate(1).unwrap_or(0));
+        let read = rate(2).unwrap_or(input);
+        let write = rate(3).filter(|&write| write > 0).unwrap_or(input);
+        Some(Listed {
+            rates: [input, output, read, write].map(Usd::from_nanos),
+            wrong,
+        })
+    }
+}
+
+/// A number goes through an `f64` unless it is whole and fits a `u64`. A text does not.
+fn nearest_rate(json: &str) -> Option<u64> {
+    let text = match json.parse::<u64>() {
+        Ok(_) => json.to_owned(),
+        Err(_) if json.starts_with('"') => serde_json::from_str(json).ok()?,
+        Err(_) => serde_json::from_str::<f64>(json).ok()?.to_string(),
+    };
+    decimal::nearest(&text, 15)
 }

@@ -1,6 +1,6 @@
 //! The parsers of the example `replay`.
 
-// Of which only what they make of a file is wanted.
+// Only what they make of a file is used.
 #![allow(dead_code)]
 
 use std::path::Path;
@@ -15,7 +15,7 @@ pub(crate) mod prices;
 #[path = "../../examples/replay/trace.rs"]
 pub(crate) mod trace;
 
-/// Whether these bytes, as the file of this name, are accepted by `check`; bytes that are no
+/// Whether these bytes, as the file of this name, are accepted by `check`. Bytes that are no
 /// text are refused.
 pub(crate) fn check_file(name: &str, bytes: &[u8], check: fn(&Input, &[u8]) -> bool) -> bool {
     match Input::new(Path::new(name), bytes.to_vec()) {

@@ -2,13 +2,12 @@
 //! that is restored from it goes on as the sequential pool does.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use token_budget_pool::{BudgetPool, Limits, MicroUsd, Restore, Snapshot, Spent, Usage};
+use token_budget_pool::{Amounts, BudgetPool, Limits, Restore, Snapshot, Spent, Usd};
 
 use super::decimal;
+use super::json;
 use super::oracle::{Oracle, OracleSnapshot};
 
 pub fn check(bytes: &[u8]) -> bool {
@@ -68,40 +67,19 @@ struct Reading {
 
 type Object<'a> = BTreeMap<String, &'a RawValue>;
 
-/// An object in which every name is another.
-struct Fields<'a>(Object<'a>);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Names;
-
-        impl<'de> Visitor<'de> for Names {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields<'de>, M::Error> {
-                let mut fields = Object::new();
-                while let Some((name, value)) = map.next_entry()? {
-                    if fields.insert(name, value).is_some() {
-                        return Err(M::Error::custom("twice"));
-                    }
-                }
-                Ok(Fields(fields))
-            }
-        }
-
-        deserializer.deserialize_map(Names)
-    }
+/// The fields of an object in which every name is another.
+fn object(text: &str) -> Option<Object<'_>> {
+    let fields = json::object(text)?;
+    let count = fields.len();
+    let object: Object = fields.into_iter().collect();
+    (object.len() == count).then_some(object)
 }
 
 impl Reading {
     /// `None` where there are no names to go by: in what is no JSON, in an array, and where
     /// two fields have the same.
     fn of(text: &str) -> Option<Reading> {
-        let Fields(mut all) = serde_json::from_str(text).ok()?;
+        let mut all = object(text)?;
         let mut wrong = Wrong(Vec::new());
         let spent = wrong.object(&mut all, "spent")?;
         let reserved = wrong.object(&mut all, "reserved")?;
@@ -133,7 +111,7 @@ impl Wrong {
             self.0.push(name.to_owned());
             return Some(Object::new());
         }
-        serde_json::from_str(text).ok().map(|Fields(object)| object)
+        object(text)
     }
 
     fn field<T: Default>(
@@ -175,24 +153,23 @@ impl Wrong {
         spent.cost = self.field(&mut object, "cost", cost);
         spent.calls = self.field(&mut object, "calls", count);
         spent.unpriced_calls = self.field(&mut object, "unpriced_calls", count);
+        spent.forfeited_calls = self.field(&mut object, "forfeited_calls", count);
+        spent.forfeited_cost = self.field(&mut object, "forfeited_cost", cost);
         self.others(object);
         spent
     }
 
-    fn reserved(&mut self, mut object: Object<'_>) -> Usage {
-        let input = self.field(&mut object, "input_tokens", count);
-        let output = self.field(&mut object, "output_tokens", count);
-        let mut usage = Usage::tokens(input, output);
-        usage.cost = self.field(&mut object, "cost", |text| match text {
-            "null" => Some(None),
-            text => cost(text).map(Some),
-        });
+    fn reserved(&mut self, mut object: Object<'_>) -> Amounts {
+        let mut reserved = Amounts::default();
+        reserved.input_tokens = self.field(&mut object, "input_tokens", count);
+        reserved.output_tokens = self.field(&mut object, "output_tokens", count);
+        reserved.cost = self.field(&mut object, "cost", cost);
         self.others(object);
-        usage
+        reserved
     }
 
     fn limits(&mut self, mut object: Object<'_>) -> Limits {
-        let mut limits = Limits::none();
+        let mut limits = Limits::unlimited();
         limits.input_tokens = self.limit(&mut object, "input_tokens", count);
         limits.output_tokens = self.limit(&mut object, "output_tokens", count);
         limits.total_tokens = self.limit(&mut object, "total_tokens", count);
@@ -207,7 +184,7 @@ fn count(json: &str) -> Option<u64> {
     json.parse().ok()
 }
 
-fn cost(json: &str) -> Option<MicroUsd> {
+fn cost(json: &str) -> Option<Usd> {
     let text: String = serde_json::from_str(json).ok()?;
-    decimal::nanos(&text).map(MicroUsd::from_nanos)
+    decimal::nanos(&text).map(Usd::from_nanos)
 }

@@ -3,8 +3,14 @@
 
 #[path = "../../src/builder.rs"]
 mod builder;
+#[path = "../../src/call.rs"]
+mod call;
+#[path = "../../src/decimal.rs"]
+mod decimal;
 #[path = "../../src/dimension.rs"]
 mod dimension;
+#[path = "../../src/entry.rs"]
+mod entry;
 #[path = "../../src/layout.rs"]
 mod layout;
 #[path = "../../src/limits.rs"]
@@ -33,14 +39,15 @@ mod snapshot;
 mod usage;
 
 pub use builder::{Builder, Restore};
-pub use dimension::Dimension as Cap;
+pub use call::{Call, OwnedCall};
+pub use dimension::{Amount, Dimension};
 pub use limits::Limits;
-pub use money::{InvalidUsd, MicroUsd, ParseUsdError};
+pub use money::{InvalidUsd, ParseUsdError, Usd};
 pub use pool::BudgetPool;
-pub use price::{InvalidPrice, Price};
+pub use price::{InvalidPrice, Price, Rates, Tokens};
 pub use receipt::{Excess, Receipt};
 pub use record::{BudgetExceeded, Caps, InvalidCap, Totals};
 pub use rejection::{Exceeded, Reason, Rejected};
-pub use reservation::{Hold, OwnedReservation, Reservation};
+pub use reservation::{OwnedReservation, Reservation};
 pub use snapshot::Snapshot;
-pub use usage::{Spent, Usage};
+pub use usage::{Amounts, Spent, Usage};

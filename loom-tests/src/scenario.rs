@@ -8,14 +8,15 @@ use crate::model::atomic::{AtomicBool, Ordering};
 use crate::model::{self, thread};
 use crate::oracle;
 use crate::sync::{self, Setting};
-use crate::{BudgetPool, Limits, MicroUsd, OwnedReservation, Rejected, Usage};
+use crate::{BudgetPool, Limits, OwnedCall, OwnedReservation, Rejected, Usage, Usd};
 
 pub use crate::sync::Event;
 
 /// A step of a thread's program.
 ///
 /// Each reservation of a thread has a number, counted from 0 in the order in which the
-/// program asks for them. What is about one that was refused is skipped.
+/// program asks for them, and so has the call that it becomes. What is about one that was
+/// refused is skipped. What only a call can do starts a reservation.
 #[derive(Debug, Clone, Copy)]
 pub enum Op {
     /// Tokens in, tokens out, nano-dollars.
@@ -27,11 +28,13 @@ pub enum Op {
     /// The fixed part, the least and the most output; an output token costs nothing.
     ReserveUpTo(Usage, u64, u64),
     Extend(usize, Usage),
-    Sent(usize),
-    SettleSoFar(usize, Usage),
+    ShrinkTo(usize, Usage),
+    Start(usize),
+    Report(usize, Usage),
     Settle(usize, Usage),
     SettleAtLeast(usize, Usage),
     Forfeit(usize),
+    Release(usize),
     Drop(usize),
     SetLimits(Limits),
     /// `update_limits` with that many output tokens more.
@@ -50,16 +53,18 @@ pub enum Op {
 }
 
 impl Op {
-    /// Which of the thread's reservations it is about.
-    pub(crate) fn hold(&self) -> Option<usize> {
+    /// Which of the thread's reservations and calls it is about.
+    pub(crate) fn about(&self) -> Option<usize> {
         match *self {
-            Op::Extend(hold, _)
-            | Op::Sent(hold)
-            | Op::SettleSoFar(hold, _)
-            | Op::Settle(hold, _)
-            | Op::SettleAtLeast(hold, _)
-            | Op::Forfeit(hold)
-            | Op::Drop(hold) => Some(hold),
+            Op::Extend(index, _)
+            | Op::ShrinkTo(index, _)
+            | Op::Start(index)
+            | Op::Report(index, _)
+            | Op::Settle(index, _)
+            | Op::SettleAtLeast(index, _)
+            | Op::Forfeit(index)
+            | Op::Release(index)
+            | Op::Drop(index) => Some(index),
             _ => None,
         }
     }
@@ -76,7 +81,7 @@ pub(crate) enum Answer {
 
 /// This usage at a cost of that many nano-dollars.
 pub fn usage(input: u64, output: u64, nanos: u64) -> Usage {
-    Usage::tokens(input, output).cost(MicroUsd::from_nanos(nanos))
+    Usage::tokens(input, output).cost(Usd::from_nanos(nanos))
 }
 
 /// A thread of a scenario.
@@ -201,7 +206,7 @@ impl Scenario {
             let mut thread = Thread {
                 pool: pool.clone(),
                 flag: flag.clone(),
-                holds: vec![],
+                in_hand: vec![],
                 seen: vec![],
             };
             thread.run(&self.roles[role].before);
@@ -231,7 +236,7 @@ impl Scenario {
         }
         sync::end();
         let last = pool.snapshot().into();
-        // Reservations that the programs leave are dropped from here on, like the pool.
+        // Reservations and calls that the programs leave are dropped from here on, like the pool.
         let threads = ended.into_iter().flatten().map(|thread| thread.seen);
         Outcome {
             threads: threads.collect(),
@@ -240,11 +245,27 @@ impl Scenario {
     }
 }
 
+/// What a thread has in hand for a call.
+enum InHand {
+    Reservation(OwnedReservation),
+    Call(OwnedCall),
+}
+
+impl InHand {
+    /// The call that it becomes, or is.
+    fn started(self) -> OwnedCall {
+        match self {
+            InHand::Reservation(reservation) => reservation.start(),
+            InHand::Call(call) => call,
+        }
+    }
+}
+
 /// A thread of a scenario while it runs.
 struct Thread {
     pool: Arc<BudgetPool>,
     flag: Arc<AtomicBool>,
-    holds: Vec<Option<OwnedReservation>>,
+    in_hand: Vec<Option<InHand>>,
     seen: Vec<Seen>,
 }
 
@@ -277,27 +298,27 @@ impl Thread {
     }
 
     fn apply(&mut self, op: &Op) -> Answer {
-        if let Some(index) = op.hold() {
-            return match self.holds[index].take() {
-                Some(hold) => self.apply_to_hold(index, hold, op),
+        if let Some(index) = op.about() {
+            return match self.in_hand[index].take() {
+                Some(in_hand) => Answer::Pool(self.apply_to(index, in_hand, op)),
                 None => Answer::Skipped,
             };
         }
         let pool = &self.pool;
         Answer::Pool(match *op {
             Op::Record(input, output, nanos) => pool
-                .record(input, output, MicroUsd::from_nanos(nanos).as_usd())
+                .record(input, output, Usd::from_nanos(nanos).to_f64())
                 .into(),
             Op::TryCharge(usage) => pool.try_charge(usage).into(),
             Op::Charge(usage) => pool.charge(usage).into(),
             Op::Check(usage) => pool.check(usage).into(),
             Op::Reserve(usage) => {
-                let hold = pool.reserve_owned(usage);
-                self.keep(hold)
+                let reservation = pool.try_reserve_owned(usage);
+                self.keep(reservation)
             }
             Op::ReserveUpTo(fixed, least, most) => {
-                let hold = pool.reserve_up_to_owned(fixed, least..=most, MicroUsd::ZERO);
-                self.keep(hold)
+                let reservation = pool.try_reserve_up_to_owned(fixed, least..=most, Usd::ZERO);
+                self.keep(reservation)
             }
             Op::SetLimits(limits) => pool.set_limits(limits).into(),
             Op::RaiseOutput(more) => pool
@@ -316,28 +337,44 @@ impl Thread {
                 return Answer::Saw(true);
             }
             Op::Look => return Answer::Saw(self.flag.load(Ordering::Acquire)),
-            _ => unreachable!("{op:?} is about a hold"),
+            _ => unreachable!("{op:?} is about a reservation or a call"),
         })
     }
 
-    fn keep(&mut self, hold: Result<OwnedReservation, Rejected>) -> oracle::Answer {
-        let answer = hold.as_ref().map_err(|rejected| *rejected).into();
-        self.holds.push(hold.ok());
+    fn keep(&mut self, reservation: Result<OwnedReservation, Rejected>) -> oracle::Answer {
+        let answer = reservation.as_ref().map_err(|rejected| *rejected).into();
+        self.in_hand.push(reservation.ok().map(InHand::Reservation));
         answer
     }
 
-    fn apply_to_hold(&mut self, index: usize, mut hold: OwnedReservation, op: &Op) -> Answer {
-        let answer = match *op {
-            Op::Sent(_) => hold.sent().into(),
-            Op::Extend(_, more) => hold.extend(more).into(),
-            Op::SettleSoFar(_, total) => hold.settle_so_far(total).into(),
-            Op::Settle(_, total) => return Answer::Pool(hold.settle(total).into()),
-            Op::SettleAtLeast(_, total) => return Answer::Pool(hold.settle_at_least(total).into()),
-            Op::Forfeit(_) => return Answer::Pool(hold.forfeit().into()),
-            Op::Drop(_) => return Answer::Pool(drop(hold).into()),
-            _ => unreachable!("{op:?} is about no hold"),
+    fn apply_to(&mut self, index: usize, mut in_hand: InHand, op: &Op) -> oracle::Answer {
+        let answer = match (*op, &mut in_hand) {
+            (Op::Extend(_, more), InHand::Reservation(reservation)) => {
+                reservation.extend(more).into()
+            }
+            (Op::Extend(_, more), InHand::Call(call)) => call.extend(more).into(),
+            (Op::ShrinkTo(_, most), InHand::Reservation(reservation)) => {
+                reservation.shrink_to(most).into()
+            }
+            (Op::ShrinkTo(_, most), InHand::Call(call)) => call.shrink_to(most).into(),
+            (Op::Drop(_), _) => return drop(in_hand).into(),
+            _ => return self.apply_to_call(index, in_hand.started(), op),
         };
-        self.holds[index] = Some(hold);
-        Answer::Pool(answer)
+        self.in_hand[index] = Some(in_hand);
+        answer
+    }
+
+    fn apply_to_call(&mut self, index: usize, mut call: OwnedCall, op: &Op) -> oracle::Answer {
+        let answer = match *op {
+            Op::Start(_) => oracle::Answer::Done,
+            Op::Report(_, total) => call.report(total).into(),
+            Op::Settle(_, total) => return call.settle(total).into(),
+            Op::SettleAtLeast(_, total) => return call.settle_at_least(total).into(),
+            Op::Forfeit(_) => return call.forfeit().into(),
+            Op::Release(_) => return call.release().into(),
+            _ => unreachable!("{op:?} is not about a call"),
+        };
+        self.in_hand[index] = Some(InHand::Call(call));
+        answer
     }
 }

@@ -1,15 +1,15 @@
 //! One sequential order of a scenario's operations, on the oracle that all of the crate's
 //! tests share.
 
-use crate::oracle::{Oracle, OracleHold, OracleSnapshot};
+use crate::oracle::{self, Oracle, OracleCall, OracleSnapshot};
 use crate::scenario::{Answer, Op};
-use crate::{Limits, MicroUsd};
+use crate::{Limits, Usd};
 
-/// The pool after some operations in sequence, and the reservations of its threads.
+/// The pool after some operations in sequence, and the reservations and calls of its threads.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Sequence {
     pool: Oracle,
-    holds: Vec<Vec<Option<OracleHold>>>,
+    in_hand: Vec<Vec<Option<OracleCall>>>,
     flag: bool,
 }
 
@@ -17,7 +17,7 @@ impl Sequence {
     pub(crate) fn new(limits: Limits, threads: usize) -> Self {
         Self {
             pool: Oracle::new(limits, None),
-            holds: vec![vec![]; threads],
+            in_hand: vec![vec![]; threads],
             flag: false,
         }
     }
@@ -28,29 +28,29 @@ impl Sequence {
 
     /// Does `op` as the next of `thread`'s, and answers.
     pub(crate) fn apply(&mut self, thread: usize, op: &Op) -> Answer {
-        if let Some(index) = op.hold() {
-            return match self.holds[thread][index].take() {
-                Some(hold) => self.apply_to_hold(thread, index, hold, op),
+        if let Some(index) = op.about() {
+            return match self.in_hand[thread][index].take() {
+                Some(call) => Answer::Pool(self.apply_to(thread, index, call, op)),
                 None => Answer::Skipped,
             };
         }
         let pool = &mut self.pool;
         Answer::Pool(match *op {
             Op::Record(input, output, nanos) => pool
-                .record(input, output, MicroUsd::from_nanos(nanos).as_usd())
+                .record(input, output, Usd::from_nanos(nanos).to_f64())
                 .into(),
             Op::TryCharge(usage) => pool.try_charge(usage).into(),
             Op::Charge(usage) => pool.charge(usage).into(),
             Op::Check(usage) => pool.check(usage).into(),
             Op::Reserve(usage) => {
-                let hold = pool.reserve(usage);
-                self.holds[thread].push(hold.ok());
-                hold.as_ref().map_err(|refusal| *refusal).into()
+                let reservation = pool.try_reserve(usage);
+                self.in_hand[thread].push(reservation.ok());
+                reservation.as_ref().map_err(|refusal| *refusal).into()
             }
             Op::ReserveUpTo(fixed, least, most) => {
-                let hold = pool.reserve_up_to(fixed, (least, most), MicroUsd::ZERO);
-                self.holds[thread].push(hold.ok());
-                hold.as_ref().map_err(|refusal| *refusal).into()
+                let reservation = pool.try_reserve_up_to(fixed, (least, most), Usd::ZERO);
+                self.in_hand[thread].push(reservation.ok());
+                reservation.as_ref().map_err(|refusal| *refusal).into()
             }
             Op::SetLimits(limits) => pool.set_limits(limits).into(),
             Op::RaiseOutput(more) => pool
@@ -69,31 +69,36 @@ impl Sequence {
                 return Answer::Saw(true);
             }
             Op::Look => return Answer::Saw(self.flag),
-            _ => unreachable!("{op:?} is about a hold"),
+            _ => unreachable!("{op:?} is about a reservation or a call"),
         })
     }
 
-    fn apply_to_hold(
+    fn apply_to(
         &mut self,
         thread: usize,
         index: usize,
-        mut hold: OracleHold,
+        mut call: OracleCall,
         op: &Op,
-    ) -> Answer {
+    ) -> oracle::Answer {
         let pool = &mut self.pool;
         let answer = match *op {
-            Op::Sent(_) => pool.sent(&mut hold).into(),
-            Op::Extend(_, more) => pool.extend(&mut hold, more).into(),
-            Op::SettleSoFar(_, total) => pool.settle_so_far(&mut hold, total).into(),
-            Op::Settle(_, total) => return Answer::Pool(pool.settle(hold, total).into()),
-            Op::SettleAtLeast(_, total) => {
-                return Answer::Pool(pool.settle_at_least(hold, total).into())
+            Op::Extend(_, more) => pool.extend(&mut call, more).into(),
+            Op::ShrinkTo(_, most) => pool.shrink_to(&mut call, most).into(),
+            Op::Drop(_) => return pool.drop(call).into(),
+            _ => {
+                pool.start(&mut call);
+                match *op {
+                    Op::Start(_) => oracle::Answer::Done,
+                    Op::Report(_, total) => pool.report(&mut call, total).into(),
+                    Op::Settle(_, total) => return pool.settle(call, total).into(),
+                    Op::SettleAtLeast(_, total) => return pool.settle_at_least(call, total).into(),
+                    Op::Forfeit(_) => return pool.forfeit(call).into(),
+                    Op::Release(_) => return pool.release(call).into(),
+                    _ => unreachable!("{op:?} is not about a call"),
+                }
             }
-            Op::Forfeit(_) => return Answer::Pool(pool.forfeit(hold).into()),
-            Op::Drop(_) => return Answer::Pool(pool.drop(hold).into()),
-            _ => unreachable!("{op:?} is about no hold"),
         };
-        self.holds[thread][index] = Some(hold);
-        Answer::Pool(answer)
+        self.in_hand[thread][index] = Some(call);
+        answer
     }
 }

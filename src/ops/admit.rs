@@ -1,8 +1,8 @@
 //! Admission: what happens only if all of it fits. Record, charge, reserve.
 
-use crate::dimension::{Dimension, Tally};
+use crate::dimension::{Dimension, Guesses, Tally};
 use crate::layout::{Change, State, Words, AMOUNTS, MOST_IN_FLIGHT, TERMS};
-use crate::money::MicroUsd;
+use crate::money::Usd;
 use crate::ops::request::Request;
 use crate::register::Operation;
 use crate::rejection::Rejected;
@@ -37,11 +37,14 @@ impl Operation<AMOUNTS, TERMS> for Charge {
         // It fits, or else the words are of two states. So the sums may wrap.
         let spent = now.spent().zip(self.request.asked, u64::wrapping_add);
         if self.unpriced {
-            let unpriced = now.unpriced().saturating_add(1);
-            let done = Spent::of(spent, unpriced);
-            return now.to_unpriced(spent, now.reserved(), unpriced, done);
+            let guesses = now.guesses().plus(Guesses {
+                unpriced_calls: 1,
+                ..Guesses::default()
+            });
+            let done = Spent::of(spent, guesses);
+            return now.to_guesses(spent, now.reserved(), guesses, done);
         }
-        now.to(spent, now.reserved(), Spent::of(spent, now.unpriced()))
+        now.to(spent, now.reserved(), Spent::of(spent, now.guesses()))
     }
 }
 
@@ -85,7 +88,7 @@ pub(crate) struct ReserveUpTo {
     pub(crate) least: u64,
     pub(crate) most: u64,
     /// Of output tokens.
-    pub(crate) per_million: MicroUsd,
+    pub(crate) per_million: Usd,
 }
 
 impl ReserveUpTo {

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use crate::dimension::Tally;
+use crate::dimension::{Guesses, Tally};
 use crate::layout::{Change, State, Words, AMOUNTS, TERMS};
 use crate::limits::Limits;
 use crate::register::Operation;
@@ -61,9 +61,9 @@ impl Operation<AMOUNTS, TERMS> for Reset {
 
     fn change(&self, now: &Words<'_>) -> Change<Spent> {
         let now = State::of(now);
-        let (spent, old) = (Tally::default(), Spent::of(now.spent(), now.unpriced()));
-        if old.unpriced_calls > 0 {
-            now.to_unpriced(spent, now.reserved(), 0, old)
+        let (spent, old) = (Tally::default(), Spent::of(now.spent(), now.guesses()));
+        if now.guesses() != Guesses::default() {
+            now.to_guesses(spent, now.reserved(), Guesses::default(), old)
         } else {
             now.to(spent, now.reserved(), old)
         }

@@ -2,7 +2,7 @@
 
 use crate::dimension::{Dimension, Tally};
 use crate::layout::{State, MOST_IN_FLIGHT};
-use crate::money::MicroUsd;
+use crate::money::Usd;
 use crate::rejection::{Exceeded, Reason, Rejected};
 use crate::usage::Usage;
 
@@ -81,7 +81,7 @@ impl<N: Copy + Default + Into<u128>> Request<N> {
         }
         if self.is_unpriced(now) {
             return Some(Rejected::Unpriced {
-                limit: MicroUsd::from_nanos(now.limit(Dimension::Cost)),
+                limit: Usd::from_nanos(now.limit(Dimension::Cost)),
             });
         }
         let mut worst: Option<(Reason, Dimension)> = None;
@@ -158,7 +158,7 @@ impl Line {
     fn rejected(&self, dimension: Dimension, reason: Reason) -> Rejected {
         let requested = self.asked + u128::from(self.own);
         Rejected::Exceeded(Exceeded {
-            cap: dimension,
+            dimension,
             limit: self.limit,
             spent: self.spent,
             reserved: self.reserved.saturating_sub(self.own),

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use crate::dimension::{Dimension, Tally};
+use crate::dimension::{Dimension, Guesses, Tally};
 use crate::layout::{Change, State, Words, AMOUNTS, TERMS};
 use crate::receipt::{Excess, Receipt};
 use crate::register::Operation;
@@ -15,8 +15,8 @@ pub(crate) struct Settle {
     pub(crate) release: Tally,
     /// Added to what is spent.
     pub(crate) spend: Tally,
-    /// Whether the cost of a call that is counted is unknown.
-    pub(crate) unpriced: bool,
+    /// What of it is not known for certain.
+    pub(crate) guesses: Guesses,
 }
 
 /// The pool after a [`Settle`].
@@ -59,30 +59,36 @@ impl Operation<AMOUNTS, TERMS> for Settle {
         // What is released is reserved, in every state that existed. Where the words are of two,
         // the CAS fails.
         let reserved = now.reserved().zip(self.release, u64::saturating_sub);
-        let unpriced = now.unpriced().saturating_add(self.unpriced.into());
+        let guesses = now.guesses().plus(self.guesses);
         let settled = Settled {
-            spent: Spent::of(spent, unpriced),
+            spent: Spent::of(spent, guesses),
             limits: Dimension::ALL.map(|dimension| now.limit(dimension)),
             saturated,
         };
-        if self.unpriced {
-            now.to_unpriced(spent, reserved, unpriced, settled)
-        } else {
+        if self.guesses == Guesses::default() {
             now.to(spent, reserved, settled)
+        } else {
+            now.to_guesses(spent, reserved, guesses, settled)
         }
     }
 }
 
 impl Settled {
-    /// `overrun` and `told_more` are what the caller knows.
+    /// `overrun` and `over_reported` are what the caller knows.
     #[inline]
-    pub(crate) fn receipt(&self, overrun: Excess, told_more: Excess) -> Receipt {
+    pub(crate) fn receipt(
+        &self,
+        settle: &Settle,
+        overrun: Excess,
+        over_reported: Excess,
+    ) -> Receipt {
         let spent = self.spent.tally();
         Receipt {
+            counted: Spent::of(settle.spend, settle.guesses),
             spent: self.spent,
             overrun,
-            told_more,
-            over_cap: Excess::from_fn(|dimension| {
+            over_reported,
+            over_limit: Excess::from_fn(|dimension| {
                 let limit = self.limits[dimension as usize];
                 dimension.saturating_of(&spent).saturating_sub(limit)
             }),

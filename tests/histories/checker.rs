@@ -1,12 +1,12 @@
 //! Whether one order explains a whole history of records and reads, exactly and in n log n.
 //!
 //! An accepted record returns how many calls are counted, itself included: its place in
-//! the order of all accepted ones. That leaves no order of them to look for. What the
-//! sequential pool makes of them in that order are the states that existed.
+//! the order of all accepted ones. So there is no order of them to search for. The sequential
+//! pool runs them in that order, and its states are the ones that existed.
 //!
 //! A read or a refusal is of one of these states. The accepted records that were over
-//! before it began bound the state from below, those that began when it was over bound it
-//! from above, and a read that was over before it began was of no later state. Each is
+//! before it began bound the state from below. Those that began when it was over bound it
+//! from above. A read that was over before it began was of no later state. Each is
 //! taken for the earliest state that gives its answer: a later one would be no better for
 //! any of those that follow. Within a state, reads are in the order of their beginning.
 
@@ -19,44 +19,44 @@ use token_budget_pool::Limits;
 
 use crate::operation::{answer, Op};
 use crate::oracle::{Answer, Oracle};
-use crate::recorder::Call;
+use crate::recorder::Event;
 
 /// What no order explains.
 #[derive(Debug)]
 pub(crate) enum Flaw {
     /// The accepted records do not count 1, 2, 3 and so on: this one comes where there
     /// should be another.
-    Gap { place: u64, call: Call },
+    Gap { place: u64, event: Event },
     /// At its place in the order, the sequential pool answers otherwise.
-    Answer { expected: Answer, call: Call },
+    Answer { expected: Answer, event: Event },
     /// It was over before one began that is ahead of it in the order.
-    Time { call: Call, ahead: Call },
+    Time { event: Event, ahead: Event },
     /// A read or a refusal that is of none of the states that it can be of.
     NoState {
         states: RangeInclusive<usize>,
-        call: Call,
+        event: Event,
     },
 }
 
 impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Flaw::Gap { place, call } => {
-                write!(f, "accepted in place of number {place}: {call:?}")
+            Flaw::Gap { place, event } => {
+                write!(f, "accepted in place of number {place}: {event:?}")
             }
-            Flaw::Answer { expected, call } => {
-                write!(f, "instead of {expected:?} the answer to {call:?}")
+            Flaw::Answer { expected, event } => {
+                write!(f, "instead of {expected:?} the answer to {event:?}")
             }
-            Flaw::Time { call, ahead } => {
+            Flaw::Time { event, ahead } => {
                 write!(
                     f,
-                    "counted after one that began later: {call:?} after {ahead:?}"
+                    "counted after one that began later: {event:?} after {ahead:?}"
                 )
             }
-            Flaw::NoState { states, call } => {
+            Flaw::NoState { states, event } => {
                 write!(
                     f,
-                    "in none of the states after {states:?} accepted: {call:?}"
+                    "in none of the states after {states:?} accepted: {event:?}"
                 )
             }
         }
@@ -77,19 +77,19 @@ pub(crate) struct Explained {
 
 /// Checks a history of [`Op::Record`] and [`Op::Totals`] against a pool that began with
 /// nothing spent and has these limits.
-pub(crate) fn check(limits: Limits, history: &[Vec<Call>]) -> Result<Explained, Box<Flaw>> {
-    let mut accepted: Vec<(u64, &Call)> = Vec::new();
-    let mut others: Vec<&Call> = Vec::new();
-    for call in history.iter().flatten() {
-        match (&call.op, &call.answer) {
-            (Op::Record(..), Answer::Totals { calls, .. }) => accepted.push((*calls, call)),
-            (Op::Record(..) | Op::Totals, _) => others.push(call),
+pub(crate) fn check(limits: Limits, history: &[Vec<Event>]) -> Result<Explained, Box<Flaw>> {
+    let mut accepted: Vec<(u64, &Event)> = Vec::new();
+    let mut others: Vec<&Event> = Vec::new();
+    for event in history.iter().flatten() {
+        match (&event.op, &event.answer) {
+            (Op::Record(..), Answer::Totals { calls, .. }) => accepted.push((*calls, event)),
+            (Op::Record(..) | Op::Totals, _) => others.push(event),
             (op, _) => panic!("not a record, not a read of the totals: {op:?}"),
         }
     }
     accepted.sort_by_key(|&(calls, _)| calls);
     let states = states(limits, &accepted)?;
-    let accepted: Vec<&Call> = accepted.into_iter().map(|(_, call)| call).collect();
+    let accepted: Vec<&Event> = accepted.into_iter().map(|(_, event)| event).collect();
     in_order_of_time(&accepted)?;
     let mut explained = Explained {
         accepted: accepted.len(),
@@ -98,29 +98,29 @@ pub(crate) fn check(limits: Limits, history: &[Vec<Call>]) -> Result<Explained, 
     };
 
     let bounds = Bounds::new(&accepted);
-    others.sort_by_key(|call| call.start);
+    others.sort_by_key(|event| event.start);
     // Those that may not be over yet, with their states; and the latest state of the others.
     let mut running = BinaryHeap::new();
     let mut seen = 0;
-    for call in others {
+    for event in others {
         while let Some(&Reverse((end, state))) = running.peek() {
-            if end >= call.start {
+            if end >= event.start {
                 break;
             }
             seen = seen.max(state);
             running.pop();
         }
-        let possible = bounds.least(call.start).max(seen)..=bounds.most(call.end);
-        // At most one step for each accepted record that overlaps the call.
+        let possible = bounds.least(event.start).max(seen)..=bounds.most(event.end);
+        // At most one step for each accepted record that overlaps it.
         let state = possible
             .clone()
-            .find(|&state| answer_in(&states[state], &call.op) == call.answer)
+            .find(|&state| answer_in(&states[state], &event.op) == event.answer)
             .ok_or_else(|| Flaw::NoState {
                 states: possible,
-                call: call.clone(),
+                event: event.clone(),
             })?;
-        running.push(Reverse((call.end, state)));
-        match call.answer {
+        running.push(Reverse((event.end, state)));
+        match event.answer {
             Answer::BudgetExceeded { cap, .. } => {
                 *explained.refused_by.entry(cap).or_default() += 1;
                 let between = 0 < state && state < accepted.len();
@@ -137,49 +137,49 @@ fn answer_in(state: &Oracle, op: &Op) -> Answer {
 }
 
 /// The states from no accepted record to all of them.
-fn states(limits: Limits, accepted: &[(u64, &Call)]) -> Result<Vec<Oracle>, Box<Flaw>> {
+fn states(limits: Limits, accepted: &[(u64, &Event)]) -> Result<Vec<Oracle>, Box<Flaw>> {
     let mut now = Oracle::new(limits, None);
     let mut states = vec![now.clone()];
-    for (place, &(calls, call)) in (1..).zip(accepted) {
+    for (place, &(calls, event)) in (1..).zip(accepted) {
         if calls != place {
             return Err(Box::new(Flaw::Gap {
                 place,
-                call: call.clone(),
+                event: event.clone(),
             }));
         }
-        let expected = answer(&mut now, &mut None, &call.op).expect("needs no reservation");
-        if expected != call.answer {
-            let call = call.clone();
-            return Err(Box::new(Flaw::Answer { expected, call }));
+        let expected = answer(&mut now, &mut None, &event.op).expect("needs no reservation");
+        if expected != event.answer {
+            let event = event.clone();
+            return Err(Box::new(Flaw::Answer { expected, event }));
         }
         states.push(now.clone());
     }
     Ok(states)
 }
 
-fn in_order_of_time(accepted: &[&Call]) -> Result<(), Box<Flaw>> {
-    let mut begun_last: Option<&Call> = None;
-    for &call in accepted {
+fn in_order_of_time(accepted: &[&Event]) -> Result<(), Box<Flaw>> {
+    let mut begun_last: Option<&Event> = None;
+    for &event in accepted {
         match begun_last {
-            Some(ahead) if call.precedes(ahead) => {
+            Some(ahead) if event.precedes(ahead) => {
                 return Err(Box::new(Flaw::Time {
-                    call: call.clone(),
+                    event: event.clone(),
                     ahead: ahead.clone(),
                 }))
             }
-            Some(ahead) if ahead.start > call.start => {}
-            _ => begun_last = Some(call),
+            Some(ahead) if ahead.start > event.start => {}
+            _ => begun_last = Some(event),
         }
     }
     Ok(())
 }
 
-fn overtook(accepted: &[&Call]) -> usize {
+fn overtook(accepted: &[&Event]) -> usize {
     let pairs = accepted.windows(2);
     pairs.filter(|pair| pair[0].start > pair[1].start).count()
 }
 
-/// How many accepted records come before a call, going by the time alone.
+/// How many accepted records come before an event, going by the time alone.
 struct Bounds {
     accepted: usize,
     /// By their end: how many there are up to the last of those that have ended.
@@ -189,15 +189,15 @@ struct Bounds {
 }
 
 impl Bounds {
-    fn new(accepted: &[&Call]) -> Bounds {
-        let mut ended: Vec<_> = accepted.iter().map(|call| call.end).zip(1..).collect();
+    fn new(accepted: &[&Event]) -> Bounds {
+        let mut ended: Vec<_> = accepted.iter().map(|event| event.end).zip(1..).collect();
         ended.sort_unstable();
         let mut most = 0;
         for (_, place) in &mut ended {
             most = most.max(*place);
             *place = most;
         }
-        let mut to_start: Vec<_> = accepted.iter().map(|call| call.start).zip(0..).collect();
+        let mut to_start: Vec<_> = accepted.iter().map(|event| event.start).zip(0..).collect();
         to_start.sort_unstable();
         let mut least = accepted.len();
         for (_, place) in to_start.iter_mut().rev() {

@@ -1,7 +1,7 @@
 //! Where threads wait for each other awake.
 //!
-//! A thread that slept at a barrier wakes long after the one that let it go has finished
-//! its few calls, and there is nothing left to overlap with.
+//! A thread that slept at a barrier wakes long after the one that let it go has run its few
+//! operations. Then there is nothing left to overlap with.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -17,7 +17,7 @@ pub(crate) struct Gate {
 impl Gate {
     /// Lets the caller go on when all threads have come here as often as it has.
     pub(crate) fn pass(&self) {
-        // Nobody comes for the next time before all have come for this one.
+        // No thread comes for the next time before all have come for this one.
         let before = self.arrived.fetch_add(1, Ordering::AcqRel);
         let all = (before / self.threads + 1) * self.threads;
         let backoff = Backoff::new();
@@ -28,7 +28,7 @@ impl Gate {
     }
 }
 
-/// Tells those who wait, when its thread fails: a test that fails must not hang.
+/// Lets the waiting threads know that its thread has failed: a test that fails must not hang.
 struct Alarm<'a>(&'a Gate);
 
 impl Drop for Alarm<'_> {

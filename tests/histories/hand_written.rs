@@ -3,23 +3,23 @@
 
 use std::slice;
 
-use token_budget_pool::{Limits, MicroUsd};
+use token_budget_pool::{Limits, Usd};
 
 use crate::brute_force::some_order_explains;
 use crate::checker::{check, Flaw};
 use crate::operation::{answer, usage, Op};
 use crate::oracle::{Answer, Bits, Oracle};
 use crate::overlap::overlapping;
-use crate::recorder::Call;
+use crate::recorder::Event;
 use crate::search::Search;
 
-/// Thread, start, end, and what was called and answered.
+/// Thread, start, end, and what was run and answered.
 type Line = (usize, u64, u64, (Op, Answer));
 
-fn history(lines: &[Line]) -> Vec<Vec<Call>> {
+fn history(lines: &[Line]) -> Vec<Vec<Event>> {
     let mut history = vec![vec![]; 3];
     for (thread, start, end, (op, answer)) in lines.iter().cloned() {
-        history[thread].push(Call {
+        history[thread].push(Event {
             start,
             end,
             op,
@@ -29,15 +29,15 @@ fn history(lines: &[Line]) -> Vec<Vec<Call>> {
     history
 }
 
-fn search(limits: Limits, history: &[Vec<Call>]) -> bool {
-    let window: Vec<&[Call]> = history.iter().map(Vec::as_slice).collect();
+fn search(limits: Limits, history: &[Vec<Event>]) -> bool {
+    let window: Vec<&[Event]> = history.iter().map(Vec::as_slice).collect();
     Search::new(limits, window.len()).window(&window).is_ok()
 }
 
-const LIMITS: Limits = Limits::none()
+const LIMITS: Limits = Limits::unlimited()
     .input_tokens(10)
     .output_tokens(6)
-    .cost(MicroUsd::from_nanos(100));
+    .cost(Usd::from_nanos(100));
 
 fn totals(input_tokens: u64, output_tokens: u64, calls: u64) -> Answer {
     Answer::Totals {
@@ -81,7 +81,7 @@ fn wrong(lines: &[Line]) -> Box<Flaw> {
 }
 
 #[test]
-fn only_calls_that_run_at_once_overlap() {
+fn only_operations_that_run_at_once_overlap() {
     let at = |thread, start, end| (thread, start, end, read(totals(0, 0, 0)));
     let alone = [at(0, 1, 2), at(1, 2, 3), at(0, 4, 5)];
     assert_eq!(overlapping(&history(&alone)), 0);
@@ -129,10 +129,10 @@ fn a_sum_that_misses_something_is_wrong() {
 }
 
 #[test]
-fn a_call_that_is_admitted_past_a_cap_is_wrong() {
-    let to_the_cap = (0, 1, 2, record(10, 0, totals(10, 0, 1)));
-    right(slice::from_ref(&to_the_cap));
-    let flaw = wrong(&[to_the_cap, (1, 3, 4, record(1, 0, totals(11, 0, 2)))]);
+fn a_record_that_is_admitted_past_a_limit_is_wrong() {
+    let to_the_limit = (0, 1, 2, record(10, 0, totals(10, 0, 1)));
+    right(slice::from_ref(&to_the_limit));
+    let flaw = wrong(&[to_the_limit, (1, 3, 4, record(1, 0, totals(11, 0, 2)))]);
     assert!(matches!(*flaw, Flaw::Answer { .. }), "{flaw}");
 }
 
@@ -171,7 +171,7 @@ fn a_refusal_is_of_a_state_that_existed_meanwhile() {
 }
 
 #[test]
-fn a_refusal_by_a_cap_that_had_room_is_wrong() {
+fn a_refusal_by_a_limit_that_had_room_is_wrong() {
     let history = |input, output, answer| {
         [
             (0, 1, 2, record(4, 0, totals(4, 0, 1))),
@@ -186,12 +186,12 @@ fn a_refusal_by_a_cap_that_had_room_is_wrong() {
     right(&history(7, 0, by_input(11.0)));
     right(&history(6, 7, refusal("output_tokens", 6.0, 7.0)));
     let it_fits = history(6, 0, by_input(10.0));
-    let it_fits_this_cap = history(6, 7, by_input(10.0));
+    let it_fits_this_limit = history(6, 7, by_input(10.0));
     let another_comes_first = history(7, 7, refusal("output_tokens", 6.0, 7.0));
     let not_its_limit = history(7, 0, refusal("input_tokens", 9.0, 11.0));
     for history in [
         it_fits,
-        it_fits_this_cap,
+        it_fits_this_limit,
         another_comes_first,
         not_its_limit,
     ] {
@@ -255,19 +255,19 @@ fn what_is_seen_never_runs_backwards_in_one_thread_or_two() {
 
 /// What a pool answers to `op` after others, of which the last `Reserve` is the caller's.
 fn after(before: &[Op], op: Op) -> (Op, Answer) {
-    let (mut pool, mut hold) = (Oracle::new(LIMITS, None), None);
+    let (mut pool, mut in_hand) = (Oracle::new(LIMITS, None), None);
     for op in before {
-        answer(&mut pool, &mut hold, op);
+        answer(&mut pool, &mut in_hand, op);
     }
-    let answer = answer(&mut pool, &mut hold, &op);
+    let answer = answer(&mut pool, &mut in_hand, &op);
     (op, answer.expect("what it is about was reserved"))
 }
 
-/// Pairs of histories of calls that do not tell their place: a right one, and a wrong one
-/// that differs in a single answer.
+/// Pairs of histories of operations whose answers do not say their place: a right one, and a
+/// wrong one that differs in a single answer.
 #[track_caller]
-fn only_the_first(limits_differ_in: [&[Op]; 2], lines: impl Fn(&[Op]) -> Vec<Line>) {
-    for (before, is_right) in limits_differ_in.into_iter().zip([true, false]) {
+fn only_the_first(differ_in: [&[Op]; 2], lines: impl Fn(&[Op]) -> Vec<Line>) {
+    for (before, is_right) in differ_in.into_iter().zip([true, false]) {
         let history = history(&lines(before));
         assert_eq!(some_order_explains(LIMITS, &history), is_right);
         assert_eq!(search(LIMITS, &history), is_right);
@@ -323,7 +323,7 @@ fn a_refusal_for_what_a_reset_cleared_is_wrong() {
 }
 
 #[test]
-fn a_refusal_for_what_is_no_longer_held_is_wrong() {
+fn a_refusal_for_what_is_no_longer_reserved_is_wrong() {
     let reserve = Op::Reserve(usage(9, 0, 0));
     only_the_first([&[], &[reserve]], |seen| {
         vec![
@@ -346,11 +346,11 @@ fn room_that_is_given_twice_is_wrong() {
 }
 
 #[test]
-fn a_settled_call_that_stays_held_is_wrong() {
+fn a_settled_call_that_stays_reserved_is_wrong() {
     let reserve = Op::Reserve(usage(9, 0, 0));
     let settle = Op::Settle(usage(1, 0, 0));
-    let also_held = [reserve, settle, Op::Reserve(usage(8, 0, 0))];
-    only_the_first([&[reserve, settle], &also_held], |seen| {
+    let another_reserved = [reserve, settle, Op::Reserve(usage(8, 0, 0))];
+    only_the_first([&[reserve, settle], &another_reserved], |seen| {
         vec![
             (0, 1, 2, after(&[], reserve)),
             (0, 3, 4, after(&[reserve], settle)),
@@ -360,8 +360,34 @@ fn a_settled_call_that_stays_held_is_wrong() {
 }
 
 #[test]
+fn a_refusal_for_what_a_shrink_gave_back_is_wrong() {
+    let reserve = Op::Reserve(usage(9, 0, 0));
+    let shrink = Op::ShrinkTo(usage(2, 0, 0));
+    let eight = Op::Reserve(usage(8, 0, 0));
+    only_the_first([&[reserve, shrink], &[reserve]], |seen| {
+        vec![
+            (0, 1, 2, after(&[], reserve)),
+            (0, 3, 4, after(&[reserve], shrink)),
+            (1, 5, 6, after(seen, eight)),
+        ]
+    });
+}
+
+#[test]
+fn a_released_call_that_is_counted_is_wrong() {
+    let reserve = Op::Reserve(usage(9, 0, 0));
+    only_the_first([&[reserve, Op::Release], &[reserve, Op::Forfeit]], |seen| {
+        vec![
+            (0, 1, 2, after(&[], reserve)),
+            (0, 3, 4, after(&[reserve], Op::Release)),
+            (1, 5, 6, after(seen, Op::Totals)),
+        ]
+    });
+}
+
+#[test]
 fn a_call_that_is_judged_by_limits_of_before_is_wrong() {
-    let raise = Op::SetLimits(Limits::none().input_tokens(20));
+    let raise = Op::SetLimits(Limits::unlimited().input_tokens(20));
     let eleven = Op::TryCharge(usage(11, 0, 0));
     only_the_first([&[raise], &[]], |seen| {
         vec![(0, 1, 2, after(&[], raise)), (1, 3, 4, after(seen, eleven))]

@@ -1,12 +1,13 @@
-//! Recorded histories: every call of 2 to 32 native threads, with when it began and ended,
-//! what it asked and what it was answered, and some order of all calls explains them all.
+//! Recorded histories: every operation of 2 to 32 native threads, with when it began and ended,
+//! what it asked for and what it was answered. One order of all operations explains them all.
 //!
 //! The order must keep that of time, and the sequential pool (`tests/support/oracle.rs`)
 //! must give each answer at its place in it. That leaves no room for a call that was
-//! refused although it fitted, for totals that were never true, and for a read that comes
+//! refused although it fitted, for totals that were never true, or for a read that comes
 //! late. Records and reads of totals are checked in one go, however many (`records.rs` and
-//! `checker.rs`). Resets, reservations and changes of the limits do not all tell their place
-//! in the order, so it is searched for (`windows.rs` and `search.rs`), with 2 to 8 threads.
+//! `checker.rs`). Not every answer to a reset, a reservation or a change of the limits says its
+//! place in the order. For those the order is searched for (`windows.rs` and `search.rs`), with
+//! 2 to 8 threads.
 //!
 //! That the checkers catch what is wrong is checked on a pool that is wrong (`naive.rs`), on
 //! histories written by hand, and on random ones, beside brute force.

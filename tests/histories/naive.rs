@@ -1,10 +1,10 @@
-//! The control: a pool that adds first and takes it back where that was too much. Whoever
+//! The control: a pool that adds first, and takes it back where that was too much. A thread that
 //! looks in between sees what nobody has spent. The checker has to catch it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use token_budget_pool::{BudgetExceeded, BudgetPool, Limits, MicroUsd, Totals};
+use token_budget_pool::{BudgetExceeded, BudgetPool, Limits, Totals, Usd};
 
 use crate::operation::dollars;
 
@@ -47,58 +47,58 @@ impl AddThenUndo {
         nanos: u64,
         between: impl FnOnce(),
     ) -> Result<Totals, BudgetExceeded> {
-        let ask = [input, output, nanos, 1];
+        let request = [input, output, nanos, 1];
         let counts = self.counts.each_ref();
         let mut index = 0;
         let now = counts.map(|count| {
-            let now = count.fetch_add(ask[index], Ordering::SeqCst) + ask[index];
+            let now = count.fetch_add(request[index], Ordering::SeqCst) + request[index];
             index += 1;
             now
         });
-        let Some(exceeded) = self.exceeded(ask, now) else {
+        let Some(exceeded) = self.exceeded(request, now) else {
             return Ok(totals(now));
         };
         between();
-        for (count, asked) in counts.into_iter().zip(ask) {
+        for (count, asked) in counts.into_iter().zip(request) {
             count.fetch_sub(asked, Ordering::SeqCst);
         }
         Err(exceeded)
     }
 
-    fn exceeded(&self, ask: [u64; 4], now: [u64; 4]) -> Option<BudgetExceeded> {
+    fn exceeded(&self, request: [u64; 4], now: [u64; 4]) -> Option<BudgetExceeded> {
         let limits = self.limits;
-        let tokens = [ask[0] + ask[1], now[0] + now[1]];
+        let tokens = [request[0] + request[1], now[0] + now[1]];
         let lines = [
-            ("input_tokens", limits.input_tokens, ask[0], now[0]),
-            ("output_tokens", limits.output_tokens, ask[1], now[1]),
+            ("input_tokens", limits.input_tokens, request[0], now[0]),
+            ("output_tokens", limits.output_tokens, request[1], now[1]),
             ("total_tokens", limits.total_tokens, tokens[0], tokens[1]),
             (
                 "cost_usd",
-                limits.cost.map(MicroUsd::as_nanos),
-                ask[2],
+                limits.cost.map(Usd::as_nanos),
+                request[2],
                 now[2],
             ),
-            ("calls", limits.calls, ask[3], now[3]),
+            ("calls", limits.calls, request[3], now[3]),
         ];
         let refuses = |&(_, limit, asked, now): &(_, Option<u64>, u64, u64)| {
             asked > 0 && limit.is_some_and(|limit| now > limit)
         };
         let (cap, limit, _, now) = lines.into_iter().find(refuses)?;
-        let told = |amount| match cap {
+        let shown = |amount| match cap {
             "cost_usd" => dollars(amount),
             _ => amount as f64,
         };
         Some(BudgetExceeded {
             cap,
-            limit: told(limit?),
-            attempted: told(now),
+            limit: shown(limit?),
+            attempted: shown(now),
         })
     }
 }
 
 impl Pool for AddThenUndo {
     fn record(&self, input: u64, output: u64, nanos: u64) -> Result<Totals, BudgetExceeded> {
-        // Who is preempted there does the same, only less often.
+        // A thread that is preempted there does the same, only less often.
         self.record_with(input, output, nanos, thread::yield_now)
     }
 

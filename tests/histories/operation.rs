@@ -1,12 +1,13 @@
-//! The calls that histories are made of: on a pool, and on the sequential pool that has to
+//! The operations that histories are made of: on a pool, and on the sequential pool that has to
 //! explain them.
 
-use token_budget_pool::{BudgetPool, Limits, MicroUsd, Reservation, Usage};
+use token_budget_pool::{BudgetPool, Call, Limits, Rejected, Reservation, Usage, Usd};
 
-use crate::oracle::{Answer, Oracle, OracleHold};
-use crate::recorder::{Call, Recorder, Stamps};
+use crate::oracle::{Answer, Oracle, OracleCall};
+use crate::recorder::{Event, Recorder, Stamps};
 
-/// A call. A thread has one reservation at most, which those about a reservation mean.
+/// An operation. A thread has at most one reservation or call in hand, which those without a
+/// pool of their own mean. What only a call can do starts a reservation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Op {
     /// Tokens in, tokens out, nano-dollars.
@@ -23,109 +24,161 @@ pub(crate) enum Op {
     RaiseInput(u64),
     Reserve(Usage),
     Extend(Usage),
-    SettleSoFar(Usage),
+    ShrinkTo(Usage),
+    Report(Usage),
     Settle(Usage),
+    SettleAtLeast(Usage),
     Forfeit,
+    Release,
     Drop,
 }
 
 pub(crate) fn usage(input: u64, output: u64, nanos: u64) -> Usage {
-    Usage::tokens(input, output).cost(MicroUsd::from_nanos(nanos))
+    Usage::tokens(input, output).cost(Usd::from_nanos(nanos))
 }
 
 /// A cost as `record` takes it.
 pub(crate) fn dollars(nanos: u64) -> f64 {
-    MicroUsd::from_nanos(nanos).as_usd()
+    Usd::from_nanos(nanos).to_f64()
 }
 
 fn raise_input(limits: &mut Limits, more: u64) {
     limits.input_tokens = limits.input_tokens.map(|limit| limit + more);
 }
 
-/// A thread that calls a pool and records it.
+/// What a thread has in hand.
+enum InHand<'a> {
+    Reservation(Reservation<&'a BudgetPool>),
+    Call(Call<&'a BudgetPool>),
+}
+
+impl<'a> InHand<'a> {
+    fn extend(&mut self, more: Usage) -> Result<(), Rejected> {
+        match self {
+            InHand::Reservation(reservation) => reservation.extend(more),
+            InHand::Call(call) => call.extend(more),
+        }
+    }
+
+    fn shrink_to(&mut self, most: Usage) {
+        match self {
+            InHand::Reservation(reservation) => reservation.shrink_to(most),
+            InHand::Call(call) => call.shrink_to(most),
+        }
+    }
+
+    /// The call that it becomes, or is.
+    fn started(self) -> Call<&'a BudgetPool> {
+        match self {
+            InHand::Reservation(reservation) => reservation.start(),
+            InHand::Call(call) => call,
+        }
+    }
+}
+
+/// A thread that uses a pool and records what it does.
 pub(crate) struct Caller<'a> {
     pool: &'a BudgetPool,
-    hold: Option<Reservation<'a>>,
+    in_hand: Option<InHand<'a>>,
     recorder: Recorder<'a>,
 }
 
 impl<'a> Caller<'a> {
-    pub(crate) fn new(pool: &'a BudgetPool, stamps: &'a Stamps, calls: usize) -> Caller<'a> {
+    pub(crate) fn new(pool: &'a BudgetPool, stamps: &'a Stamps, events: usize) -> Caller<'a> {
         Caller {
             pool,
-            hold: None,
-            recorder: Recorder::new(stamps, calls),
+            in_hand: None,
+            recorder: Recorder::new(stamps, events),
         }
     }
 
-    pub(crate) fn holds(&self) -> bool {
-        self.hold.is_some()
+    pub(crate) fn has_reserved(&self) -> bool {
+        self.in_hand.is_some()
     }
 
-    pub(crate) fn call(&mut self, op: Op) {
+    pub(crate) fn run(&mut self, op: Op) {
         let pool = self.pool;
         match op {
             Op::Record(input, output, nanos) => {
                 let cost_usd = dollars(nanos);
-                self.tell(op, || pool.record(input, output, cost_usd))
+                self.record(op, || pool.record(input, output, cost_usd));
             }
-            Op::TryCharge(usage) => self.tell(op, || pool.try_charge(usage)),
-            Op::Charge(usage) => self.tell(op, || pool.charge(usage)),
-            Op::Check(usage) => self.tell(op, || pool.check(usage)),
-            Op::Totals => self.tell(op, || pool.totals()),
-            Op::Snapshot => self.tell(op, || pool.snapshot()),
-            Op::Reset => self.tell(op, || pool.reset()),
-            Op::Take => self.tell(op, || pool.take()),
-            Op::SetLimits(limits) => self.tell(op, || pool.set_limits(limits)),
-            Op::RaiseInput(more) => self.tell(op, || {
+            Op::TryCharge(usage) => self.record(op, || pool.try_charge(usage)),
+            Op::Charge(usage) => self.record(op, || pool.charge(usage)),
+            Op::Check(usage) => self.record(op, || pool.check(usage)),
+            Op::Totals => self.record(op, || pool.totals()),
+            Op::Snapshot => self.record(op, || pool.snapshot()),
+            Op::Reset => self.record(op, || pool.reset()),
+            Op::Take => self.record(op, || pool.take()),
+            Op::SetLimits(limits) => self.record(op, || pool.set_limits(limits)),
+            Op::RaiseInput(more) => self.record(op, || {
                 pool.update_limits(|limits| raise_input(limits, more))
             }),
             Op::Reserve(estimate) => {
-                let reserve = || pool.reserve(estimate);
-                let held = |held: &Result<_, _>| held.as_ref().map_err(|refusal| *refusal).into();
-                self.hold = self.recorder.call(op, reserve, held).ok();
+                let reserve = || pool.try_reserve(estimate);
+                let reserved =
+                    |reserved: &Result<_, _>| reserved.as_ref().map_err(|refusal| *refusal).into();
+                let reserved = self.recorder.record(op, reserve, reserved).ok();
+                self.in_hand = reserved.map(InHand::Reservation);
             }
             Op::Extend(more) => {
-                let mut hold = self.take_hold();
-                self.tell(op, || hold.extend(more));
-                self.hold = Some(hold);
+                let mut in_hand = self.take_in_hand();
+                self.record(op, || in_hand.extend(more));
+                self.in_hand = Some(in_hand);
             }
-            Op::SettleSoFar(total) => {
-                let mut hold = self.take_hold();
-                self.tell(op, || hold.settle_so_far(total));
-                self.hold = Some(hold);
+            Op::ShrinkTo(most) => {
+                let mut in_hand = self.take_in_hand();
+                self.record(op, || in_hand.shrink_to(most));
+                self.in_hand = Some(in_hand);
+            }
+            Op::Report(total) => {
+                let mut call = self.take_in_hand().started();
+                self.record(op, || call.report(total));
+                self.in_hand = Some(InHand::Call(call));
             }
             Op::Settle(actual) => {
-                let hold = self.take_hold();
-                self.tell(op, || hold.settle(actual));
+                let call = self.take_in_hand().started();
+                self.record(op, || call.settle(actual));
+            }
+            Op::SettleAtLeast(actual) => {
+                let call = self.take_in_hand().started();
+                self.record(op, || call.settle_at_least(actual));
             }
             Op::Forfeit => {
-                let hold = self.take_hold();
-                self.tell(op, || hold.forfeit());
+                let call = self.take_in_hand().started();
+                self.record(op, || call.forfeit());
+            }
+            Op::Release => {
+                let call = self.take_in_hand().started();
+                self.record(op, || call.release());
             }
             Op::Drop => {
-                let hold = self.take_hold();
-                self.tell(op, || drop(hold));
+                let in_hand = self.take_in_hand();
+                self.record(op, || drop(in_hand));
             }
         }
     }
 
-    fn tell<R: Copy + Into<Answer>>(&mut self, op: Op, call: impl FnOnce() -> R) {
-        self.recorder.call(op, call, |&result| result.into());
+    fn record<R: Copy + Into<Answer>>(&mut self, op: Op, run: impl FnOnce() -> R) {
+        self.recorder.record(op, run, |&result| result.into());
     }
 
-    fn take_hold(&mut self) -> Reservation<'a> {
-        self.hold.take().expect("the program reserves first")
+    fn take_in_hand(&mut self) -> InHand<'a> {
+        self.in_hand.take().expect("the program reserves first")
     }
 
-    pub(crate) fn finish(self) -> Vec<Call> {
+    pub(crate) fn finish(self) -> Vec<Event> {
         self.recorder.finish()
     }
 }
 
-/// What the sequential pool answers to a thread with this `hold`; `None` to a call about a
-/// reservation where there is none.
-pub(crate) fn answer(pool: &mut Oracle, hold: &mut Option<OracleHold>, op: &Op) -> Option<Answer> {
+/// What the sequential pool answers to a thread that has this in hand. `None` if the operation
+/// needs a reservation and there is none.
+pub(crate) fn answer(
+    pool: &mut Oracle,
+    in_hand: &mut Option<OracleCall>,
+    op: &Op,
+) -> Option<Answer> {
     Some(match *op {
         Op::Record(input, output, nanos) => pool.record(input, output, dollars(nanos)).into(),
         Op::TryCharge(usage) => pool.try_charge(usage).into(),
@@ -143,16 +196,26 @@ pub(crate) fn answer(pool: &mut Oracle, hold: &mut Option<OracleHold>, op: &Op) 
             .update_limits(|limits| raise_input(limits, more))
             .into(),
         Op::Reserve(estimate) => {
-            let held = pool.reserve(estimate);
-            *hold = held.ok();
-            held.as_ref().map_err(|refusal| *refusal).into()
+            let reserved = pool.try_reserve(estimate);
+            *in_hand = reserved.ok();
+            reserved.as_ref().map_err(|refusal| *refusal).into()
         }
-        Op::Extend(more) => pool.extend(hold.as_mut()?, more).into(),
-        Op::SettleSoFar(total) => pool.settle_so_far(hold.as_mut()?, total).into(),
-        Op::Settle(actual) => pool.settle(hold.take()?, actual).into(),
-        Op::Forfeit => pool.forfeit(hold.take()?).into(),
+        Op::Extend(more) => pool.extend(in_hand.as_mut()?, more).into(),
+        Op::ShrinkTo(most) => {
+            pool.shrink_to(in_hand.as_mut()?, most);
+            Answer::Done
+        }
+        Op::Report(total) => {
+            let call = in_hand.as_mut()?;
+            pool.start(call);
+            pool.report(call, total).into()
+        }
+        Op::Settle(actual) => pool.settle(in_hand.take()?, actual).into(),
+        Op::SettleAtLeast(actual) => pool.settle_at_least(in_hand.take()?, actual).into(),
+        Op::Forfeit => pool.forfeit(in_hand.take()?).into(),
+        Op::Release => pool.release(in_hand.take()?).into(),
         Op::Drop => {
-            pool.drop(hold.take()?);
+            pool.drop(in_hand.take()?);
             Answer::Done
         }
     })

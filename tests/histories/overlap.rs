@@ -1,41 +1,41 @@
-//! How much of a history overlaps: where nothing does, nothing is shown.
+//! How much of a history overlaps. Where nothing does, nothing is shown.
 
-use crate::recorder::Call;
+use crate::recorder::Event;
 
-/// How many calls have to overlap another one.
+/// How many events have to overlap another one.
 const ENOUGH: usize = 500;
 
 /// How many histories may come to less than that together.
 const TIMES: usize = 50;
 
-/// Has histories made, checked and told about until enough calls overlapped.
-pub(crate) fn until_enough_overlap(mut history: impl FnMut() -> (Vec<Vec<Call>>, String)) {
+/// Has histories made, checked and described, until enough events overlapped.
+pub(crate) fn until_enough_overlap(mut history: impl FnMut() -> (Vec<Vec<Event>>, String)) {
     let mut enough = 0;
     for _ in 0..TIMES {
-        let (history, told) = history();
+        let (history, description) = history();
         let overlapping = overlapping(&history);
-        println!("{overlapping} calls overlap of {told}");
+        println!("{overlapping} operations overlap of {description}");
         enough += overlapping;
         if enough >= ENOUGH {
             return;
         }
     }
-    panic!("only {enough} calls of {TIMES} histories overlap another");
+    panic!("only {enough} operations of {TIMES} histories overlap another");
 }
 
-/// How many calls ran while another one did.
-pub(crate) fn overlapping(history: &[Vec<Call>]) -> usize {
-    let mut calls: Vec<&Call> = history.iter().flatten().collect();
-    calls.sort_by_key(|call| call.start);
+/// How many operations ran while another one did.
+pub(crate) fn overlapping(history: &[Vec<Event>]) -> usize {
+    let mut events: Vec<&Event> = history.iter().flatten().collect();
+    events.sort_by_key(|event| event.start);
     let mut last_end = 0;
     let mut overlapping = 0;
-    for (index, call) in calls.iter().enumerate() {
-        let begins_inside = index > 0 && last_end > call.start;
-        let next_begins_inside = calls
+    for (index, event) in events.iter().enumerate() {
+        let begins_inside = index > 0 && last_end > event.start;
+        let next_begins_inside = events
             .get(index + 1)
-            .is_some_and(|next| next.start < call.end);
+            .is_some_and(|next| next.start < event.end);
         overlapping += usize::from(begins_inside || next_begins_inside);
-        last_end = last_end.max(call.end);
+        last_end = last_end.max(event.end);
     }
     overlapping
 }

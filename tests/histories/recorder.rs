@@ -1,4 +1,4 @@
-//! What each thread called, when, and what came of it.
+//! What each thread did, when, and what it was answered.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -6,38 +6,38 @@ use std::time::Instant;
 use crate::operation::Op;
 use crate::oracle::Answer;
 
-/// A call: it took effect, if it did, between its two stamps.
+/// An operation that was run. It took effect, if it did, between its two stamps.
 #[derive(Clone, Debug)]
-pub(crate) struct Call {
+pub(crate) struct Event {
     pub(crate) start: u64,
     pub(crate) end: u64,
     pub(crate) op: Op,
     pub(crate) answer: Answer,
 }
 
-impl Call {
+impl Event {
     /// Whether it was over before `later` began. Equal stamps say nothing.
-    pub(crate) fn precedes(&self, later: &Call) -> bool {
+    pub(crate) fn precedes(&self, later: &Event) -> bool {
         self.end < later.start
     }
 }
 
 /// Where stamps come from.
 ///
-/// A stamp must order calls of different threads, and should do nothing else: what orders
+/// A stamp must order operations of different threads, and should do nothing else. What orders
 /// the threads themselves can hide that the pool does not.
 pub(crate) enum Stamps {
-    /// The time. Reading it synchronizes with nobody.
+    /// The time. Reading it synchronizes with no other thread.
     ///
-    /// On x86-64 it orders calls soundly, and refusals and reads too, for which the pool
-    /// promises less in the language's model (a state no older than what *happened* before,
-    /// not than what *was* before). There the clock is read like memory, in program order
-    /// with the loads around it; the swap that makes an update is visible to all before a
-    /// later load of its thread; and a load never sees less than what was visible to all
-    /// before it. So there every call has to be explained in the order of time.
+    /// On x86-64 it orders all operations soundly, refusals and reads included. In the
+    /// language's model the pool promises less for those: a state no older than what *happened*
+    /// before, not than what *was* before. On x86-64 the clock is read like memory, in program
+    /// order with the loads around it. The swap that makes an update is visible to all before a
+    /// later load of its thread. And a load never sees less than what was visible to all before
+    /// it. So there every operation has to be explained in the order of time.
     Clock(Instant),
-    /// A count that all threads add to. Who comes later has seen all that came before, so
-    /// this asks for what the pool promises on every machine, and hides the more.
+    /// A count that all threads add to. A later thread has seen all that came before, so this
+    /// asks for what the pool promises on every machine, and hides the more.
     Counter(AtomicU64),
 }
 
@@ -68,28 +68,28 @@ impl Stamps {
 /// One thread's part of a history.
 pub(crate) struct Recorder<'a> {
     stamps: &'a Stamps,
-    calls: Vec<Call>,
+    events: Vec<Event>,
 }
 
 impl<'a> Recorder<'a> {
-    /// With room for that many calls, so that no allocation comes between them.
-    pub(crate) fn new(stamps: &'a Stamps, calls: usize) -> Recorder<'a> {
+    /// With room for that many events, so that no allocation comes between them.
+    pub(crate) fn new(stamps: &'a Stamps, events: usize) -> Recorder<'a> {
         Recorder {
             stamps,
-            calls: Vec::with_capacity(calls),
+            events: Vec::with_capacity(events),
         }
     }
 
-    pub(crate) fn call<R>(
+    pub(crate) fn record<R>(
         &mut self,
         op: Op,
-        call: impl FnOnce() -> R,
+        run: impl FnOnce() -> R,
         answer: impl FnOnce(&R) -> Answer,
     ) -> R {
         let start = self.stamps.next();
-        let result = call();
+        let result = run();
         let end = self.stamps.next();
-        self.calls.push(Call {
+        self.events.push(Event {
             start,
             end,
             op,
@@ -98,7 +98,7 @@ impl<'a> Recorder<'a> {
         result
     }
 
-    pub(crate) fn finish(self) -> Vec<Call> {
-        self.calls
+    pub(crate) fn finish(self) -> Vec<Event> {
+        self.events
     }
 }

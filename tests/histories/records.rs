@@ -1,6 +1,6 @@
 //! Records and reads of the totals, under limits that all bind.
 
-use token_budget_pool::{BudgetPool, Limits, MicroUsd, Totals};
+use token_budget_pool::{BudgetPool, Limits, Totals, Usd};
 
 use crate::checker::{check, Explained, Flaw};
 use crate::gate::together;
@@ -8,17 +8,17 @@ use crate::mixed::Mixed;
 use crate::naive::{AddThenUndo, Pool};
 use crate::operation::Op;
 use crate::overlap::until_enough_overlap;
-use crate::recorder::{Call, Recorder, Stamps};
+use crate::recorder::{Event, Recorder, Stamps};
 use crate::THREADS;
 
-/// Limits that all bind in a history of that many calls of [`record_and_read`].
-fn binding(calls: u64) -> Limits {
-    Limits::none()
-        .input_tokens(calls * 50 / 100)
-        .output_tokens(calls * 110 / 100)
-        .total_tokens(calls * 115 / 100)
-        .cost(MicroUsd::from_nanos(calls * 75 / 100))
-        .calls(calls * 36 / 100)
+/// Limits that all bind in a history of that many events of [`record_and_read`].
+fn binding(events: u64) -> Limits {
+    Limits::unlimited()
+        .input_tokens(events * 50 / 100)
+        .output_tokens(events * 110 / 100)
+        .total_tokens(events * 115 / 100)
+        .cost(Usd::from_nanos(events * 75 / 100))
+        .calls(events * 36 / 100)
 }
 
 /// One token more than was left at these totals, or one nano-dollar: refused in every
@@ -26,7 +26,7 @@ fn binding(calls: u64) -> Limits {
 fn too_much(limits: Limits, seen: Totals, dimension: u64) -> [u64; 3] {
     let room = |limit: Option<u64>, taken| limit.expect("a limit").saturating_sub(taken);
     let input = room(limits.input_tokens, seen.input_tokens);
-    let cost = limits.cost.map(MicroUsd::as_nanos);
+    let cost = limits.cost.map(Usd::as_nanos);
     match dimension {
         0 => [input + 1, 0, 0],
         1 => [0, room(limits.output_tokens, seen.output_tokens) + 1, 0],
@@ -44,32 +44,32 @@ fn record_and_read(
     pool: &impl Pool,
     limits: Limits,
     threads: usize,
-    calls: usize,
+    events: usize,
     stamps: &Stamps,
-) -> Vec<Vec<Call>> {
+) -> Vec<Vec<Event>> {
     together(threads, |number, _| {
-        let mut recorder = Recorder::new(stamps, calls);
+        let mut recorder = Recorder::new(stamps, events);
         let mut mixed = Mixed(number as u64 + 1);
         let mut seen = Totals::default();
-        for _ in 0..calls {
-            let mut ask = [0; 3];
+        for _ in 0..events {
+            let mut request = [0; 3];
             match mixed.below(8) {
                 0 | 1 => {
                     let totals = || pool.totals();
-                    seen = recorder.call(Op::Totals, totals, |&totals| totals.into());
+                    seen = recorder.record(Op::Totals, totals, |&totals| totals.into());
                     continue;
                 }
-                2 => ask = too_much(limits, seen, mixed.below(4)),
+                2 => request = too_much(limits, seen, mixed.below(4)),
                 _ => {
                     // Much of one dimension, and now and then a little of another.
-                    ask[mixed.below(3) as usize] += 1 + mixed.below(8);
-                    ask[mixed.below(3) as usize] += mixed.below(2);
+                    request[mixed.below(3) as usize] += 1 + mixed.below(8);
+                    request[mixed.below(3) as usize] += mixed.below(2);
                 }
             }
-            let [input, output, nanos] = ask;
+            let [input, output, nanos] = request;
             let op = Op::Record(input, output, nanos);
             let record = || pool.record(input, output, nanos);
-            if let Ok(totals) = recorder.call(op, record, |&answer| answer.into()) {
+            if let Ok(totals) = recorder.record(op, record, |&answer| answer.into()) {
                 seen = totals;
             }
         }
@@ -77,11 +77,11 @@ fn record_and_read(
     })
 }
 
-fn are_in_order(threads: usize, calls: usize, stamps: fn() -> Stamps) {
-    let limits = binding((threads * calls) as u64);
+fn are_in_order(threads: usize, events: usize, stamps: fn() -> Stamps) {
+    let limits = binding((threads * events) as u64);
     until_enough_overlap(|| {
-        let pool = BudgetPool::with_limits(limits);
-        let history = record_and_read(&pool, limits, threads, calls, &stamps());
+        let pool = BudgetPool::new(limits);
+        let history = record_and_read(&pool, limits, threads, events, &stamps());
         let explained = check(limits, &history);
         let Explained {
             accepted,
@@ -92,12 +92,12 @@ fn are_in_order(threads: usize, calls: usize, stamps: fn() -> Stamps) {
         } = explained.unwrap_or_else(|flaw| panic!("{threads} threads: {flaw}"));
         assert_eq!(refused_by.len(), 5, "not every limit refused");
         assert!(accepted > 0 && refused_between > 0);
-        let told = format!(
+        let description = format!(
             "{} of {threads} threads: {accepted} accepted ({overtook} overtook), {reads} reads, \
              refused by {refused_by:?}, {refused_between} between accepted ones",
-            threads * calls,
+            threads * events,
         );
-        (history, told)
+        (history, description)
     });
 }
 
@@ -120,17 +120,17 @@ fn a_pool_that_adds_and_takes_back_is_caught() {
     let limits = binding(16_000);
     let caught = (1..=50).find_map(|history| {
         let pool = AddThenUndo::new(limits);
-        let calls = record_and_read(&pool, limits, 4, 4_000, &Stamps::native());
-        Some((history, check(limits, &calls).err()?))
+        let events = record_and_read(&pool, limits, 4, 4_000, &Stamps::native());
+        Some((history, check(limits, &events).err()?))
     });
     let (history, flaw) = caught.expect("one of them is wrong");
     println!("caught in history {history}: {flaw}");
 }
 
-/// The same without luck: all that happens between the two steps, happens.
+/// The same without luck: what has to happen between the two steps does.
 #[test]
 fn a_refusal_for_what_is_taken_back_is_caught() {
-    let limits = Limits::none().input_tokens(10);
+    let limits = Limits::unlimited().input_tokens(10);
     let pool = AddThenUndo::new(limits);
     let stamps = Stamps::native();
     let (mut one, mut another) = (Recorder::new(&stamps, 1), Recorder::new(&stamps, 1));
@@ -139,19 +139,19 @@ fn a_refusal_for_what_is_taken_back_is_caught() {
     let mut fits = || {
         let record = || record(4, &mut || ());
         refused = another
-            .call(Op::Record(4, 0, 0), record, |&answer| answer.into())
+            .record(Op::Record(4, 0, 0), record, |&answer| answer.into())
             .err();
     };
-    let answer = one.call(
+    let answer = one.record(
         Op::Record(11, 0, 0),
         || record(11, &mut fits),
         |&answer| answer.into(),
     );
     assert!(answer.is_err());
     let flaw = check(limits, &[one.finish(), another.finish()]).unwrap_err();
-    let Flaw::NoState { states, call } = *flaw else {
+    let Flaw::NoState { states, event } = *flaw else {
         panic!("{flaw}");
     };
-    // With 11 that nobody spent.
-    assert_eq!((states, call.answer), (0..=0, refused.unwrap().into()));
+    // It counts 11 tokens that nobody spent.
+    assert_eq!((states, event.answer), (0..=0, refused.unwrap().into()));
 }

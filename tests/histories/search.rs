@@ -1,8 +1,8 @@
-//! Whether some order explains a history of any calls: a search, window by window.
+//! Whether some order explains a history of any operations: a search, window by window.
 //!
-//! What Wing and Gong (1993) and Lowe (2017) do, by breadth: from every state of the
-//! sequential pool that so many calls can have led to, all calls that may come next and
-//! that answer as they did. Two orders of the same calls that lead to the same state count
+//! It is the search of Wing and Gong (1993) and Lowe (2017), by breadth. From every state of the
+//! sequential pool that so many events can have led to, it tries all events that may come next
+//! and that answer as they did. Two orders of the same events that lead to the same state count
 //! as one. Going by breadth finds all states that a window can have ended in, and the next
 //! window begins with them.
 
@@ -13,18 +13,18 @@ use std::fmt;
 use token_budget_pool::Limits;
 
 use crate::operation::{answer, Op};
-use crate::oracle::{Answer, Oracle, OracleHold};
-use crate::recorder::Call;
+use crate::oracle::{Answer, Oracle, OracleCall};
+use crate::recorder::Event;
 
 /// No order explains a window.
 #[derive(Debug)]
 pub(crate) struct NoOrder {
-    /// How many of its calls can be put in order, at most.
+    /// How many of its events can be put in order, at most.
     explained: usize,
     /// A state of the pool in which that comes to a stop.
     pool: Oracle,
-    /// What the threads called next there.
-    next: Vec<Call>,
+    /// What the threads did next there.
+    next: Vec<Event>,
 }
 
 impl fmt::Display for NoOrder {
@@ -32,48 +32,48 @@ impl fmt::Display for NoOrder {
         let (explained, pool) = (self.explained, &self.pool);
         write!(
             f,
-            "no order of more than {explained} calls; then {pool:?} and"
+            "no order of more than {explained} events; then {pool:?} and"
         )?;
         let mut next = self.next.iter();
-        next.try_for_each(|call| write!(f, "\n  {call:?}"))
+        next.try_for_each(|event| write!(f, "\n  {event:?}"))
     }
 }
 
-/// A pool whose history comes in windows, one after the other, with no call across.
+/// A pool whose history comes in windows, one after the other, with no event across.
 pub(crate) struct Search {
     /// The states that it may be in.
     pools: HashSet<Oracle>,
-    /// The threads' reservations. What was called and answered tells them, in any order.
-    holds: Vec<Option<OracleHold>>,
+    /// What each thread has in hand. The order of all threads' events makes no difference to it.
+    hands: Vec<Option<OracleCall>>,
 }
 
-/// How many calls of each thread are in order, and the pool after them.
+/// How many events of each thread are in order, and the pool after them.
 type Place = (Vec<usize>, Oracle);
-type Places = HashMap<Place, Vec<Option<OracleHold>>>;
+type Places = HashMap<Place, Vec<Option<OracleCall>>>;
 
 impl Search {
     pub(crate) fn new(limits: Limits, threads: usize) -> Search {
         Search {
             pools: HashSet::from([Oracle::new(limits, None)]),
-            holds: vec![None; threads],
+            hands: vec![None; threads],
         }
     }
 
-    /// Goes on with the next window, of each thread's calls in its order. Returns how many
-    /// places the search came to.
-    pub(crate) fn window(&mut self, window: &[&[Call]]) -> Result<usize, Box<NoOrder>> {
-        let begin = |pool| ((vec![0; window.len()], pool), self.holds.clone());
+    /// Goes on with the next window, which has each thread's events in its order. Returns how
+    /// many places the search came to.
+    pub(crate) fn window(&mut self, window: &[&[Event]]) -> Result<usize, Box<NoOrder>> {
+        let begin = |pool| ((vec![0; window.len()], pool), self.hands.clone());
         let mut places: Places = self.pools.drain().map(begin).collect();
         let mut visited = places.len();
-        for explained in 0..window.iter().map(|calls| calls.len()).sum() {
+        for explained in 0..window.iter().map(|events| events.len()).sum() {
             let mut next = Places::new();
-            for (place, holds) in &places {
-                expand(window, place, holds, &mut next);
+            for (place, hands) in &places {
+                expand(window, place, hands, &mut next);
             }
             if next.is_empty() {
                 let (done, pool) = places.into_keys().next().expect("never empty");
-                let calls = window.iter().zip(done);
-                let next = calls.filter_map(|(calls, done)| calls.get(done).cloned());
+                let events = window.iter().zip(done);
+                let next = events.filter_map(|(events, done)| events.get(done).cloned());
                 return Err(Box::new(NoOrder {
                     explained,
                     pool,
@@ -83,59 +83,59 @@ impl Search {
             visited += next.len();
             places = next;
         }
-        for ((_, pool), holds) in places {
+        for ((_, pool), hands) in places {
             self.pools.insert(pool);
-            self.holds = holds;
+            self.hands = hands;
         }
         Ok(visited)
     }
 }
 
-/// Adds the places that are one call further.
+/// Adds the places that are one event further.
 fn expand(
-    window: &[&[Call]],
+    window: &[&[Event]],
     (done, pool): &Place,
-    holds: &[Option<OracleHold>],
+    hands: &[Option<OracleCall>],
     next: &mut Places,
 ) {
     let left = || {
-        let calls = window.iter().zip(done).enumerate();
-        calls.filter_map(|(thread, (calls, &done))| Some((thread, calls.get(done)?)))
+        let events = window.iter().zip(done).enumerate();
+        events.filter_map(|(thread, (events, &done))| Some((thread, events.get(done)?)))
     };
-    let first_over = left().map(|(_, call)| call.end).min();
+    let first_over = left().map(|(_, event)| event.end).min();
     let mut further = Vec::new();
-    for (thread, call) in left() {
+    for (thread, event) in left() {
         // Another one has to come first.
-        if first_over < Some(call.start) {
+        if first_over < Some(event.start) {
             continue;
         }
-        let (mut pool_then, mut hold) = (pool.clone(), holds[thread]);
-        if answer(&mut pool_then, &mut hold, &call.op).as_ref() != Some(&call.answer) {
+        let (mut pool_then, mut in_hand) = (pool.clone(), hands[thread]);
+        if answer(&mut pool_then, &mut in_hand, &event.op).as_ref() != Some(&event.answer) {
             continue;
         }
-        if only_looks(call) {
-            further = vec![(thread, pool_then, hold)];
+        if only_looks(event) {
+            further = vec![(thread, pool_then, in_hand)];
             break;
         }
-        further.push((thread, pool_then, hold));
+        further.push((thread, pool_then, in_hand));
     }
-    for (thread, pool, hold) in further {
+    for (thread, pool, in_hand) in further {
         let mut done = done.clone();
         done[thread] += 1;
         if let Entry::Vacant(vacant) = next.entry((done, pool)) {
-            let mut holds = holds.to_vec();
-            holds[thread] = hold;
-            vacant.insert(holds);
+            let mut hands = hands.to_vec();
+            hands[thread] = in_hand;
+            vacant.insert(hands);
         }
     }
 }
 
 /// Whether it changed nothing, wherever it comes. Then it can as well come now as later, and
-/// those that wait for it are free the sooner: no other has to be tried.
-fn only_looks(call: &Call) -> bool {
-    matches!(call.op, Op::Totals | Op::Snapshot | Op::Check(_))
+/// those that wait for it are free sooner. So no other has to be tried.
+fn only_looks(event: &Event) -> bool {
+    matches!(event.op, Op::Totals | Op::Snapshot | Op::Check(_))
         || matches!(
-            call.answer,
+            event.answer,
             Answer::BudgetExceeded { .. } | Answer::Refused(_)
         )
 }

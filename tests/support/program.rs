@@ -4,7 +4,7 @@
 //! in `fuzz/src/operations.rs`. After every step the answer, the snapshot, the totals, the
 //! caps and every reservation have to be the oracle's. What can be said without an oracle
 //! is checked without one: refusals explain themselves, and what is reserved is the sum of
-//! what the reservations say.
+//! what the reservations and calls say.
 
 // Whoever includes this file may export it again.
 #![allow(unreachable_pub)]
@@ -13,12 +13,11 @@ use std::error::Error;
 use std::fmt::{self, Debug, Display};
 use std::sync::Arc;
 
-use super::oracle::{self, Answer, Oracle, OracleHold, OracleSnapshot};
+use super::oracle::{self, Answer, Oracle, OracleCall, OracleSnapshot};
 use token_budget_pool::{
-    BudgetPool, Caps, Limits, MicroUsd, OwnedReservation, Reason, Rejected, Reservation, Snapshot,
-    Spent, Usage,
+    Amounts, BudgetPool, Call, Caps, Limits, OwnedCall, OwnedReservation, Reason, Receipt,
+    Rejected, Reservation, Snapshot, Spent, Usage, Usd,
 };
-
 /// One operation, and what it is given.
 #[derive(Clone, Debug)]
 pub enum Op {
@@ -28,16 +27,18 @@ pub enum Op {
     Check(Usage),
     Reserve(Usage),
     ReserveOwned(Usage),
-    ReserveUpTo(Usage, (u64, u64), MicroUsd),
-    ReserveUpToOwned(Usage, (u64, u64), MicroUsd),
-    // The first number chooses among the reservations alive.
-    Sent(usize),
+    ReserveUpTo(Usage, (u64, u64), Usd),
+    ReserveUpToOwned(Usage, (u64, u64), Usd),
+    // The first number chooses among the reservations and calls alive. What only a call can do
+    // starts a reservation.
+    Start(usize),
     Extend(usize, Usage),
-    SettleSoFar(usize, Usage),
+    ShrinkTo(usize, Usage),
+    Report(usize, Usage),
     Settle(usize, Usage),
     SettleAtLeast(usize, Usage),
     Forfeit(usize),
-    Refund(usize),
+    Release(usize),
     Drop(usize),
     SetLimits(Limits),
     RaiseLimits(u64),
@@ -52,7 +53,7 @@ pub enum Start {
     Caps(Caps),
     Limits {
         limits: Limits,
-        assumed: Option<MicroUsd>,
+        assumed: Option<Usd>,
         /// Whether the thread has a pair of slots of its own from the first step on.
         lanes: bool,
     },
@@ -110,23 +111,61 @@ fn must(what: impl Display, is_so: bool) -> Result<(), Disagreement> {
     Err(Disagreement(format!("not so: {what}")))
 }
 
-/// A reservation of either kind.
+/// What a program has in hand for a call.
 enum Real<'a> {
-    Borrowed(Reservation<'a>),
+    Borrowed(Reservation<&'a BudgetPool>),
     Owned(OwnedReservation),
+    BorrowedCall(Call<&'a BudgetPool>),
+    OwnedCall(OwnedCall),
 }
 
-/// The same for either kind.
-macro_rules! either {
-    ($real:expr, $hold:ident => $do:expr) => {
+/// The same for each of them.
+macro_rules! each {
+    ($real:expr, $it:ident => $do:expr) => {
         match $real {
-            Real::Borrowed($hold) => $do,
-            Real::Owned($hold) => $do,
+            Real::Borrowed($it) => $do,
+            Real::Owned($it) => $do,
+            Real::BorrowedCall($it) => $do,
+            Real::OwnedCall($it) => $do,
         }
     };
 }
 
-type Holds<'a> = Vec<(Real<'a>, OracleHold)>;
+/// The same for a call of either kind.
+macro_rules! either {
+    ($real:expr, $call:ident => $do:expr) => {
+        match $real {
+            Real::BorrowedCall($call) => $do,
+            Real::OwnedCall($call) => $do,
+            Real::Borrowed(_) | Real::Owned(_) => unreachable!("it was started"),
+        }
+    };
+}
+
+impl Real<'_> {
+    /// The call that it becomes, or is.
+    fn started(self) -> Self {
+        match self {
+            Real::Borrowed(reservation) => Real::BorrowedCall(reservation.start()),
+            Real::Owned(reservation) => Real::OwnedCall(reservation.start()),
+            call => call,
+        }
+    }
+
+    fn reserved(&self) -> Amounts {
+        each!(self, it => it.reserved())
+    }
+
+    fn reported(&self) -> Amounts {
+        match self {
+            Real::Borrowed(_) | Real::Owned(_) => Amounts::default(),
+            Real::BorrowedCall(call) => call.reported(),
+            Real::OwnedCall(call) => call.reported(),
+        }
+    }
+}
+
+type Alive<'a> = Vec<(Real<'a>, OracleCall)>;
 
 fn build(start: &Start) -> (Arc<BudgetPool>, Oracle) {
     match *start {
@@ -160,7 +199,7 @@ fn raised(limits: &mut Limits, by: u64) {
     ] {
         *limit = limit.map(|limit| limit.saturating_add(by));
     }
-    let by = MicroUsd::from_nanos(by);
+    let by = Usd::from_nanos(by);
     limits.cost = limits.cost.map(|cost| cost.saturating_add(by));
 }
 
@@ -169,24 +208,24 @@ fn step<'a>(
     op: &Op,
     pool: &'a Arc<BudgetPool>,
     oracle: &mut Oracle,
-    holds: &mut Holds<'a>,
+    alive: &mut Alive<'a>,
 ) -> (Answer, Answer) {
     fn reserved<'a>(
         real: Result<Real<'a>, Rejected>,
-        twin: Result<OracleHold, oracle::Refusal>,
-        holds: &mut Holds<'a>,
+        twin: Result<OracleCall, oracle::Refusal>,
+        alive: &mut Alive<'a>,
     ) -> (Answer, Answer) {
-        let held = |real: &Real<'_>| either!(real, hold => Answer::from(hold));
+        let held = |real: &Real<'_>| Answer::Reserved(real.reserved());
         let answers = (
             real.as_ref().map_or_else(|&no| no.into(), held),
             twin.as_ref().map_or_else(|&no| no.into(), Answer::from),
         );
         if let (Ok(real), Ok(twin)) = (real, twin) {
-            holds.push((real, twin));
+            alive.push((real, twin));
         }
         answers
     }
-    let chosen = |which: usize, holds: &Holds<'_>| which.checked_rem(holds.len());
+    let chosen = |which: usize, alive: &Alive<'_>| which.checked_rem(alive.len());
     let nothing = (Answer::Done, Answer::Done);
 
     match *op {
@@ -201,53 +240,60 @@ fn step<'a>(
         Op::Charge(usage) => (pool.charge(usage).into(), oracle.charge(usage).into()),
         Op::Check(usage) => (pool.check(usage).into(), oracle.check(usage).into()),
         Op::Reserve(usage) => reserved(
-            pool.reserve(usage).map(Real::Borrowed),
-            oracle.reserve(usage),
-            holds,
+            pool.try_reserve(usage).map(Real::Borrowed),
+            oracle.try_reserve(usage),
+            alive,
         ),
         Op::ReserveOwned(usage) => {
             let others = Arc::strong_count(pool);
-            let real = pool.reserve_owned(usage).map(Real::Owned);
+            let real = pool.try_reserve_owned(usage).map(Real::Owned);
             let mine = usize::from(real.is_ok());
             assert_eq!(Arc::strong_count(pool), others + mine);
-            reserved(real, oracle.reserve(usage), holds)
+            reserved(real, oracle.try_reserve(usage), alive)
         }
         Op::ReserveUpTo(fixed, (least, most), price) => reserved(
-            pool.reserve_up_to(fixed, least..=most, price)
+            pool.try_reserve_up_to(fixed, least..=most, price)
                 .map(Real::Borrowed),
-            oracle.reserve_up_to(fixed, (least, most), price),
-            holds,
+            oracle.try_reserve_up_to(fixed, (least, most), price),
+            alive,
         ),
         Op::ReserveUpToOwned(fixed, (least, most), price) => reserved(
-            pool.reserve_up_to_owned(fixed, least..=most, price)
+            pool.try_reserve_up_to_owned(fixed, least..=most, price)
                 .map(Real::Owned),
-            oracle.reserve_up_to(fixed, (least, most), price),
-            holds,
+            oracle.try_reserve_up_to(fixed, (least, most), price),
+            alive,
         ),
-        Op::Sent(which) => {
-            if let Some(index) = chosen(which, holds) {
-                let (real, twin) = &mut holds[index];
-                either!(real, hold => hold.sent());
-                oracle.sent(twin);
+        Op::Start(which) => {
+            if let Some(index) = chosen(which, alive) {
+                start(index, oracle, alive);
             }
             nothing
         }
-        Op::Extend(which, more) => match chosen(which, holds) {
+        Op::Extend(which, more) => match chosen(which, alive) {
             Some(index) => {
-                let (real, twin) = &mut holds[index];
+                let (real, twin) = &mut alive[index];
                 (
-                    either!(real, hold => hold.extend(more)).into(),
+                    each!(real, it => it.extend(more)).into(),
                     oracle.extend(twin, more).into(),
                 )
             }
             None => nothing,
         },
-        Op::SettleSoFar(which, total) => match chosen(which, holds) {
+        Op::ShrinkTo(which, most) => {
+            if let Some(index) = chosen(which, alive) {
+                let (real, twin) = &mut alive[index];
+                each!(real, it => it.shrink_to(most));
+                oracle.shrink_to(twin, most);
+            }
+            nothing
+        }
+        Op::Report(which, total) => match chosen(which, alive) {
             Some(index) => {
-                let (real, twin) = &mut holds[index];
+                start(index, oracle, alive);
+                let (real, twin) = &mut alive[index];
                 (
-                    either!(real, hold => hold.settle_so_far(total)).into(),
-                    oracle.settle_so_far(twin, total).into(),
+                    either!(real, call => call.report(total)).into(),
+                    oracle.report(twin, total).into(),
                 )
             }
             None => nothing,
@@ -255,14 +301,22 @@ fn step<'a>(
         Op::Settle(which, _)
         | Op::SettleAtLeast(which, _)
         | Op::Forfeit(which)
-        | Op::Refund(which)
-        | Op::Drop(which) => match chosen(which, holds) {
+        | Op::Release(which) => match chosen(which, alive) {
             Some(index) => {
-                let (real, twin) = holds.swap_remove(index);
+                start(index, oracle, alive);
+                let (real, twin) = alive.swap_remove(index);
                 end(op, real, oracle, twin)
             }
             None => nothing,
         },
+        Op::Drop(which) => {
+            if let Some(index) = chosen(which, alive) {
+                let (real, twin) = alive.swap_remove(index);
+                drop(real);
+                oracle.drop(twin);
+            }
+            nothing
+        }
         Op::SetLimits(limits) => (
             pool.set_limits(limits).into(),
             oracle.set_limits(limits).into(),
@@ -277,39 +331,41 @@ fn step<'a>(
             nothing
         }
         Op::Take => (pool.take().into(), oracle.take().into()),
-        Op::Close => {
-            pool.close();
-            oracle.close();
-            nothing
-        }
+        Op::Close => (pool.close().into(), oracle.close().into()),
     }
 }
 
-fn end(op: &Op, real: Real<'_>, oracle: &mut Oracle, twin: OracleHold) -> (Answer, Answer) {
-    match *op {
-        Op::Settle(_, actual) => (
-            either!(real, hold => hold.settle(actual)).into(),
-            oracle.settle(twin, actual).into(),
-        ),
-        Op::SettleAtLeast(_, actual) => (
-            either!(real, hold => hold.settle_at_least(actual)).into(),
-            oracle.settle_at_least(twin, actual).into(),
-        ),
-        Op::Forfeit(_) => (
-            either!(real, hold => hold.forfeit()).into(),
-            oracle.forfeit(twin).into(),
-        ),
-        Op::Refund(_) => {
-            either!(real, hold => hold.refund());
-            oracle.refund(twin);
-            (Answer::Done, Answer::Done)
+fn start(index: usize, oracle: &mut Oracle, alive: &mut Alive<'_>) {
+    let (real, mut twin) = alive.swap_remove(index);
+    oracle.start(&mut twin);
+    alive.push((real.started(), twin));
+    let last = alive.len() - 1;
+    alive.swap(index, last);
+}
+
+/// Ends a call in the way that `op` says.
+fn end(op: &Op, real: Real<'_>, oracle: &mut Oracle, twin: OracleCall) -> (Answer, Answer) {
+    let receipt: Receipt;
+    let expected = match *op {
+        Op::Settle(_, actual) => {
+            receipt = either!(real, call => call.settle(actual));
+            oracle.settle(twin, actual)
         }
-        _ => {
-            either!(real, hold => drop(hold));
-            oracle.drop(twin);
-            (Answer::Done, Answer::Done)
+        Op::SettleAtLeast(_, actual) => {
+            receipt = either!(real, call => call.settle_at_least(actual));
+            oracle.settle_at_least(twin, actual)
         }
-    }
+        Op::Forfeit(_) => {
+            receipt = either!(real, call => call.forfeit());
+            oracle.forfeit(twin)
+        }
+        Op::Release(_) => {
+            receipt = either!(real, call => call.release());
+            oracle.release(twin)
+        }
+        _ => unreachable!("{op:?} ends no call"),
+    };
+    (receipt.into(), expected.into())
 }
 
 /// What can be said of a refusal without knowing what the right one is.
@@ -351,13 +407,15 @@ fn grew(before: Spent, now: Spent) -> bool {
         && before.cost <= now.cost
         && before.calls <= now.calls
         && before.unpriced_calls <= now.unpriced_calls
+        && before.forfeited_calls <= now.forfeited_calls
+        && before.forfeited_cost <= now.forfeited_cost
 }
 
 /// All that can be seen of the pool after a step.
 fn same_state(
     pool: &BudgetPool,
     oracle: &Oracle,
-    holds: &Holds<'_>,
+    alive: &Alive<'_>,
 ) -> Result<Snapshot, Disagreement> {
     let snapshot = pool.snapshot();
     let expected = oracle.snapshot();
@@ -367,24 +425,27 @@ fn same_state(
     agree::<Answer>("caps", pool.caps().into(), oracle.caps().into())?;
     agree("limits", pool.limits(), oracle.limits())?;
 
-    let amounts = |usage: Usage| {
-        let cost = usage.cost.expect("what is held is known").as_nanos();
-        [usage.input_tokens, usage.output_tokens, cost].map(u128::from)
+    agree("spent", pool.spent(), oracle.spent())?;
+    agree("pool's remaining", pool.remaining(), expected.remaining())?;
+    agree("is closed", pool.is_closed(), expected.closed)?;
+
+    let words = |amounts: Amounts| {
+        let cost = amounts.cost.as_nanos();
+        [amounts.input_tokens, amounts.output_tokens, cost].map(u128::from)
     };
     let mut sum = [0; 3];
-    for (real, twin) in holds {
-        let (held, told) = either!(real, hold => (hold.held(), hold.told()));
-        agree("held", held, twin.held_usage())?;
-        agree("told", told, twin.told_usage())?;
-        for (sum, amount) in sum.iter_mut().zip(amounts(held)) {
+    for (real, twin) in alive {
+        agree("reserved", real.reserved(), twin.reserved_amounts())?;
+        agree("reported", real.reported(), twin.reported_amounts())?;
+        for (sum, amount) in sum.iter_mut().zip(words(real.reserved())) {
             *sum += amount;
         }
     }
-    agree("sum of the holds", amounts(snapshot.reserved), sum)?;
+    agree("sum of all reserved", words(snapshot.reserved), sum)?;
     agree(
         "calls in flight",
         snapshot.calls_in_flight,
-        holds.len() as u64,
+        alive.len() as u64,
     )?;
     Ok(snapshot)
 }
@@ -392,13 +453,13 @@ fn same_state(
 /// Runs a program on a pool and on the sequential pool.
 pub fn follows_the_oracle(start: &Start, ops: &[Op]) -> Result<(), Disagreement> {
     let (pool, mut oracle) = build(start);
-    let mut holds = Holds::new();
-    let mut before = same_state(&pool, &oracle, &holds)?;
+    let mut alive = Alive::new();
+    let mut before = same_state(&pool, &oracle, &alive)?;
     for (index, op) in ops.iter().enumerate() {
-        let (real, expected) = step(op, &pool, &mut oracle, &mut holds);
+        let (real, expected) = step(op, &pool, &mut oracle, &mut alive);
         agree(format_args!("step {index}, {op:?}"), &real, &expected)?;
         explains_itself(&real)?;
-        let now = same_state(&pool, &oracle, &holds)
+        let now = same_state(&pool, &oracle, &alive)
             .map_err(|error| Disagreement(format!("after step {index}, {op:?}: {error}")))?;
         if matches!(real, Answer::Refused(_) | Answer::BudgetExceeded { .. }) {
             must(
@@ -414,10 +475,10 @@ pub fn follows_the_oracle(start: &Start, ops: &[Op]) -> Result<(), Disagreement>
         }
         before = now;
     }
-    while let Some((real, twin)) = holds.pop() {
+    while let Some((real, twin)) = alive.pop() {
         drop(real);
         oracle.drop(twin);
-        same_state(&pool, &oracle, &holds)?;
+        same_state(&pool, &oracle, &alive)?;
     }
     Ok(())
 }

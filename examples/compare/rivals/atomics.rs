@@ -4,15 +4,15 @@ use std::sync::atomic::{fence, AtomicU64, Ordering};
 
 use crossbeam_utils::Backoff;
 
-use super::{Budget, Call, Caps, Readable, Room};
+use super::{Budget, Call, Limits, Readable, Room};
 
-/// Four counters, one after the other; what goes past a cap is taken back.
+/// Four counters, one after the other. What goes past a limit is taken back.
 pub(crate) struct AddThenUndo {
     input: AtomicU64,
     output: AtomicU64,
     nanos: AtomicU64,
     calls: AtomicU64,
-    caps: Caps,
+    limits: Limits,
 }
 
 impl Budget for AddThenUndo {
@@ -26,7 +26,7 @@ impl Budget for AddThenUndo {
             output: AtomicU64::new(0),
             nanos: AtomicU64::new(0),
             calls: AtomicU64::new(0),
-            caps: Caps::of(room),
+            limits: Limits::of(room),
         }
     }
 
@@ -35,18 +35,18 @@ impl Budget for AddThenUndo {
         let add = |counter: &AtomicU64, amount| counter.fetch_add(amount, Ordering::Relaxed);
         let undo = |counter: &AtomicU64, amount| counter.fetch_sub(amount, Ordering::Relaxed);
         let input = add(&self.input, call.input) + call.input;
-        if input > self.caps.input {
+        if input > self.limits.input {
             undo(&self.input, call.input);
             return input;
         }
         let output = add(&self.output, call.output) + call.output;
-        if output > self.caps.output || input + output > self.caps.total {
+        if output > self.limits.output || input + output > self.limits.total {
             undo(&self.input, call.input);
             undo(&self.output, call.output);
             return output;
         }
         let nanos = add(&self.nanos, call.nanos) + call.nanos;
-        if nanos > self.caps.nanos {
+        if nanos > self.limits.nanos {
             undo(&self.input, call.input);
             undo(&self.output, call.output);
             undo(&self.nanos, call.nanos);
@@ -60,11 +60,11 @@ impl Budget for AddThenUndo {
     }
 }
 
-/// The counts in place, behind a counter that is odd while somebody writes.
+/// The counts in place, behind a counter that is odd while a thread writes.
 pub(crate) struct Seqlock {
     sequence: AtomicU64,
     words: [AtomicU64; 4],
-    caps: Caps,
+    limits: Limits,
 }
 
 impl Seqlock {
@@ -89,10 +89,10 @@ impl Seqlock {
     #[inline]
     fn fits(&self, [input, output, nanos, _]: [u64; 4]) -> bool {
         let total = input.checked_add(output);
-        input <= self.caps.input
-            && output <= self.caps.output
-            && total.is_some_and(|total| total <= self.caps.total)
-            && nanos <= self.caps.nanos
+        input <= self.limits.input
+            && output <= self.limits.output
+            && total.is_some_and(|total| total <= self.limits.total)
+            && nanos <= self.limits.nanos
     }
 }
 
@@ -104,7 +104,7 @@ impl Budget for Seqlock {
         Self {
             sequence: AtomicU64::new(0),
             words: [const { AtomicU64::new(0) }; 4],
-            caps: Caps::of(room),
+            limits: Limits::of(room),
         }
     }
 
@@ -150,7 +150,7 @@ impl Readable for Seqlock {
     }
 }
 
-/// The floor of a checked record: one word, one cap.
+/// The floor of a checked record: one word, one limit.
 pub(crate) struct CasLoop {
     nanos: AtomicU64,
     limit: u64,
@@ -162,7 +162,7 @@ impl Budget for CasLoop {
 
     fn new(room: Room) -> Self {
         let limit = match room {
-            Room::Plenty => Caps::of(room).nanos,
+            Room::Plenty => Limits::of(room).nanos,
             Room::TooLittle => 0,
         };
         Self {
@@ -193,7 +193,7 @@ pub(crate) struct FetchAdd(AtomicU64);
 
 impl Budget for FetchAdd {
     const NAME: &'static str = "fetch_add";
-    const LACKS: &'static str = "no cap at all: the floor, not a budget";
+    const LACKS: &'static str = "no limit at all: the floor, not a budget";
 
     fn new(_: Room) -> Self {
         Self(AtomicU64::new(0))
@@ -236,7 +236,7 @@ pub(crate) struct LaneAlone {
 impl LaneAlone {
     /// From the slot `from` to the slot `to`. Returns the new head.
     #[inline(always)]
-    fn swing(&self, head: u64, from: &[AtomicU64; 7], to: &[AtomicU64; 7], call: &Call) -> u64 {
+    fn update(&self, head: u64, from: &[AtomicU64; 7], to: &[AtomicU64; 7], call: &Call) -> u64 {
         let more = [call.input, call.output, call.nanos, 0, 0, 0, 1];
         for ((from, to), more) in from.iter().zip(to).zip(more) {
             to.store(
@@ -246,8 +246,8 @@ impl LaneAlone {
         }
         let next = (head + 2) ^ 1;
         let (success, failure) = (Ordering::Release, Ordering::Relaxed);
-        let swung = self.head.compare_exchange(head, next, success, failure);
-        swung.map_or_else(|now| now, |_| next)
+        let updated = self.head.compare_exchange(head, next, success, failure);
+        updated.map_or_else(|now| now, |_| next)
     }
 }
 
@@ -270,9 +270,9 @@ impl Budget for LaneAlone {
         let head = self.claim.swap(0, Ordering::Acquire);
         // Two copies, as in the register: the slot is known by a branch.
         let next = if head & 1 == 0 {
-            self.swing(head, &self.first, &self.second, call)
+            self.update(head, &self.first, &self.second, call)
         } else {
-            self.swing(head, &self.second, &self.first, call)
+            self.update(head, &self.second, &self.first, call)
         };
         self.claim.store(next, Ordering::Release);
         next

@@ -23,7 +23,7 @@ pub(crate) const CALL: Call = Call {
     dollars: 0.00885,
 };
 
-/// What is reserved for that call: all the output that was asked for.
+/// What is reserved for that call: all the output that it may have.
 pub(crate) const ESTIMATE: Call = Call {
     input: 1_200,
     output: 4_096,
@@ -34,22 +34,22 @@ pub(crate) const ESTIMATE: Call = Call {
 /// How much a budget has room for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// More than any run spends. Every cap that the budget knows is set.
+    /// More than any run spends. Every limit that the budget knows is set.
     Plenty,
     /// Less than one [`CALL`].
     TooLittle,
 }
 
-/// The caps of a budget that knows all four.
+/// The limits of a budget that knows all four.
 #[derive(Clone, Copy)]
-pub(crate) struct Caps {
+pub(crate) struct Limits {
     pub(crate) input: u64,
     pub(crate) output: u64,
     pub(crate) total: u64,
     pub(crate) nanos: u64,
 }
 
-impl Caps {
+impl Limits {
     pub(crate) const fn of(room: Room) -> Self {
         Self {
             input: match room {
@@ -88,12 +88,12 @@ pub(crate) trait Budget: Send + Sync + Sized + 'static {
     }
 }
 
-/// A budget that tells what was spent, all of one moment unless `LACKS` says otherwise.
+/// A budget that reports what was spent, all of one moment unless `LACKS` says otherwise.
 pub(crate) trait Readable: Budget {
     fn totals(&self) -> u64;
 }
 
-/// A budget that holds an estimate before the call.
+/// A budget that reserves an estimate before the call.
 pub(crate) trait Reserving: Send + Sync + Sized + 'static {
     const NAME: &'static str;
 

@@ -1,11 +1,11 @@
 //! The budget that one would write by hand: integers behind a lock.
 //!
-//! Fixed point, checked, inlined, and no more than the task asks for: the one that only
+//! Fixed point, checked, inlined, and no more than the task needs: the one that only
 //! records knows nothing of reservations.
 
 use token_budget_pool::BudgetExceeded;
 
-use super::{Budget, Call, Caps, Readable, Reserving, Room};
+use super::{Budget, Call, Limits, Readable, Reserving, Room};
 
 /// Which mutex.
 pub(crate) trait Lock: 'static {
@@ -72,7 +72,7 @@ impl Counts {
     }
 
     #[inline(always)]
-    fn within(&self, caps: &Caps) -> Result<(), BudgetExceeded> {
+    fn within(&self, limits: &Limits) -> Result<(), BudgetExceeded> {
         let within = |cap, attempted: u64, limit: u64| {
             if attempted <= limit {
                 return Ok(());
@@ -83,11 +83,11 @@ impl Counts {
                 attempted: attempted as f64,
             })
         };
-        within("input_tokens", self.input, caps.input)?;
-        within("output_tokens", self.output, caps.output)?;
+        within("input_tokens", self.input, limits.input)?;
+        within("output_tokens", self.output, limits.output)?;
         let total = self.input.checked_add(self.output).ok_or(OVERFLOW)?;
-        within("total_tokens", total, caps.total)?;
-        within("cost_usd", self.nanos, caps.nanos)
+        within("total_tokens", total, limits.total)?;
+        within("cost_usd", self.nanos, limits.nanos)
     }
 }
 
@@ -97,7 +97,7 @@ const OVERFLOW: BudgetExceeded = BudgetExceeded {
     attempted: u64::MAX as f64,
 };
 
-const BLOCKS: &str = "blocks: a suspended holder stops everybody";
+const BLOCKS: &str = "blocks: a suspended owner stops everybody";
 
 /// A number of the answer, to look at.
 #[inline]
@@ -111,7 +111,7 @@ fn look(answer: Result<Counts, BudgetExceeded>) -> u64 {
 /// It only records.
 pub(crate) struct IntegerMutex<L: Lock> {
     counts: L::Mutex<Counts>,
-    caps: Caps,
+    limits: Limits,
 }
 
 impl<L: Lock> IntegerMutex<L> {
@@ -119,7 +119,7 @@ impl<L: Lock> IntegerMutex<L> {
     fn try_record(&self, call: &Call) -> Result<Counts, BudgetExceeded> {
         L::with(&self.counts, |counts| {
             let new = counts.and(call).ok_or(OVERFLOW)?;
-            new.within(&self.caps)?;
+            new.within(&self.limits)?;
             *counts = new;
             Ok(new)
         })
@@ -133,7 +133,7 @@ impl<L: Lock> Budget for IntegerMutex<L> {
     fn new(room: Room) -> Self {
         Self {
             counts: L::new(Counts::default()),
-            caps: Caps::of(room),
+            limits: Limits::of(room),
         }
     }
 
@@ -155,70 +155,72 @@ impl<L: Lock> Readable for IntegerMutex<L> {
     }
 }
 
-pub(crate) struct Held {
+pub(crate) struct Ledger {
     spent: Counts,
-    held: Counts,
+    reserved: Counts,
     /// Behind the lock, like ours: they can be changed.
-    caps: Caps,
+    limits: Limits,
 }
 
-impl Held {
+impl Ledger {
     #[inline(always)]
     fn all(&self) -> Option<Counts> {
         Some(Counts {
-            input: self.spent.input.checked_add(self.held.input)?,
-            output: self.spent.output.checked_add(self.held.output)?,
-            nanos: self.spent.nanos.checked_add(self.held.nanos)?,
-            calls: self.spent.calls + self.held.calls,
+            input: self.spent.input.checked_add(self.reserved.input)?,
+            output: self.spent.output.checked_add(self.reserved.output)?,
+            nanos: self.spent.nanos.checked_add(self.reserved.nanos)?,
+            calls: self.spent.calls + self.reserved.calls,
         })
     }
 }
 
-/// It holds estimates too: one lock to reserve, one to settle, one to record beside what is held.
+/// It reserves estimates too: one lock to reserve, one to settle, one to record beside what is reserved.
 pub(crate) struct ReservingMutex<L: Lock> {
-    state: L::Mutex<Held>,
+    ledger: L::Mutex<Ledger>,
 }
 
 impl<L: Lock> ReservingMutex<L> {
     fn fresh(room: Room) -> Self {
         Self {
-            state: L::new(Held {
+            ledger: L::new(Ledger {
                 spent: Counts::default(),
-                held: Counts::default(),
-                caps: Caps::of(room),
+                reserved: Counts::default(),
+                limits: Limits::of(room),
             }),
         }
     }
 
     #[inline]
     fn try_record(&self, call: &Call) -> Result<Counts, BudgetExceeded> {
-        L::with(&self.state, |state| {
-            let all = state.all().and_then(|all| all.and(call));
-            all.ok_or(OVERFLOW)?.within(&state.caps)?;
-            state.spent = state.spent.and(call).ok_or(OVERFLOW)?;
-            Ok(state.spent)
+        L::with(&self.ledger, |ledger| {
+            let all = ledger.all().and_then(|all| all.and(call));
+            all.ok_or(OVERFLOW)?.within(&ledger.limits)?;
+            ledger.spent = ledger.spent.and(call).ok_or(OVERFLOW)?;
+            Ok(ledger.spent)
         })
     }
 
     #[inline]
     fn reserve(&self, estimate: &Call) -> Result<(), BudgetExceeded> {
-        L::with(&self.state, |state| {
-            let all = state.all().and_then(|all| all.and(estimate));
-            all.ok_or(OVERFLOW)?.within(&state.caps)?;
+        L::with(&self.ledger, |ledger| {
+            let all = ledger.all().and_then(|all| all.and(estimate));
+            all.ok_or(OVERFLOW)?.within(&ledger.limits)?;
             // It fits beside what is spent, so it fits.
-            state.held = state.held.and(estimate).ok_or(OVERFLOW)?;
+            ledger.reserved = ledger.reserved.and(estimate).ok_or(OVERFLOW)?;
             Ok(())
         })
     }
 
     #[inline]
     fn settle(&self, estimate: &Call, actual: &Call) -> Counts {
-        L::with(&self.state, |state| {
-            let Held { spent, held, .. } = state;
-            held.input -= estimate.input;
-            held.output -= estimate.output;
-            held.nanos -= estimate.nanos;
-            held.calls -= 1;
+        L::with(&self.ledger, |ledger| {
+            let Ledger {
+                spent, reserved, ..
+            } = ledger;
+            reserved.input -= estimate.input;
+            reserved.output -= estimate.output;
+            reserved.nanos -= estimate.nanos;
+            reserved.calls -= 1;
             spent.input = spent.input.saturating_add(actual.input);
             spent.output = spent.output.saturating_add(actual.output);
             spent.nanos = spent.nanos.saturating_add(actual.nanos);
@@ -258,6 +260,6 @@ impl<L: Lock> Budget for ReservingMutex<L> {
     }
 
     fn calls(&self) -> Option<u64> {
-        Some(L::with(&self.state, |state| state.spent.calls))
+        Some(L::with(&self.ledger, |ledger| ledger.spent.calls))
     }
 }

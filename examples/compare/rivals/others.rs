@@ -7,7 +7,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use llm_budget::budget::AtomicBudget;
 use tokio::sync::Semaphore;
 
-use super::{Budget, Call, Caps, Readable, Reserving, Room};
+use super::{Budget, Call, Limits, Readable, Reserving, Room};
 
 /// token-budget-pool 0.1.0, as it is.
 pub(crate) struct Published(published::BudgetPool);
@@ -17,12 +17,12 @@ impl Budget for Published {
     const LACKS: &'static str = "blocks; counts dollars in an f64, which drifts";
 
     fn new(room: Room) -> Self {
-        let caps = Caps::of(room);
+        let limits = Limits::of(room);
         Self(published::BudgetPool::with_caps(published::Caps {
-            max_input_tokens: Some(caps.input),
-            max_output_tokens: Some(caps.output),
-            max_total_tokens: Some(caps.total),
-            max_cost_usd: Some(caps.dollars()),
+            max_input_tokens: Some(limits.input),
+            max_output_tokens: Some(limits.output),
+            max_total_tokens: Some(limits.total),
+            max_cost_usd: Some(limits.dollars()),
         }))
     }
 
@@ -55,7 +55,7 @@ impl Budget for LlmBudget {
 
     fn new(room: Room) -> Self {
         let limit = match room {
-            Room::Plenty => Caps::of(room).dollars(),
+            Room::Plenty => Limits::of(room).dollars(),
             Room::TooLittle => 1e-9,
         };
         Self(AtomicBudget::new(limit).expect("a positive limit"))
@@ -110,8 +110,8 @@ impl Budget for BudgetContext {
         "blocks; allocates in every call; returns no totals; reserve_many + commit";
 
     fn new(room: Room) -> Self {
-        let caps = Caps::of(room);
-        let limits = [caps.input, caps.output, caps.total, caps.nanos];
+        let limits = Limits::of(room);
+        let limits = [limits.input, limits.output, limits.total, limits.nanos];
         RESOURCES.with(|resources| {
             let budget = resources
                 .iter()
@@ -142,12 +142,12 @@ impl Reserving for BudgetContext {
     }
 }
 
-/// One cell a call, by the clock that it is fastest with.
+/// One cell per call, by the clock that it is fastest with.
 pub(crate) struct Governor(DefaultDirectRateLimiter);
 
 impl Budget for Governor {
     const NAME: &'static str = "governor 0.10";
-    const LACKS: &'static str = "limits calls a second: no tokens, no cost, no sum to spend";
+    const LACKS: &'static str = "limits calls per second: no tokens, no cost, no sum to spend";
 
     fn new(room: Room) -> Self {
         let fastest = NonZeroU32::new(1_000_000_000).expect("not zero");
@@ -178,7 +178,7 @@ fn tokens(call: &Call) -> u32 {
     u32::try_from(call.input + call.output).unwrap_or(u32::MAX)
 }
 
-/// A permit a token, kept for good: a budget of tokens.
+/// One permit per token, kept for good: a budget of tokens.
 pub(crate) struct SemaphoreForget(Semaphore);
 
 impl Budget for SemaphoreForget {
@@ -212,7 +212,7 @@ impl Reserving for SemaphoreForget {
     #[inline]
     fn reserve_and_settle(&self, estimate: &Call, actual: &Call) -> u64 {
         match self.0.try_acquire_many(tokens(estimate)) {
-            Ok(mut held) => match held.split(tokens(actual) as usize) {
+            Ok(mut permits) => match permits.split(tokens(actual) as usize) {
                 Some(used) => {
                     used.forget();
                     1
@@ -224,7 +224,7 @@ impl Reserving for SemaphoreForget {
     }
 }
 
-/// A permit a token, given back at once.
+/// One permit per token, given back at once.
 pub(crate) struct SemaphoreDrop(Semaphore);
 
 impl Budget for SemaphoreDrop {

@@ -1,29 +1,29 @@
 //! This crate, by both of its ways to record.
 
-use token_budget_pool::{BudgetPool, Limits, MicroUsd, Rejected, Usage};
+use token_budget_pool::{BudgetPool, Limits, Rejected, Usage, Usd};
 
-use super::{Budget, Call, Caps, Readable, Reserving, Room};
+use super::{Budget, Call, Readable, Reserving, Room};
 
 fn pool(room: Room) -> BudgetPool {
-    let caps = Caps::of(room);
-    BudgetPool::with_limits(
-        Limits::none()
-            .input_tokens(caps.input)
-            .output_tokens(caps.output)
-            .total_tokens(caps.total)
-            .cost(MicroUsd::from_nanos(caps.nanos)),
+    let limits = super::Limits::of(room);
+    BudgetPool::new(
+        Limits::unlimited()
+            .input_tokens(limits.input)
+            .output_tokens(limits.output)
+            .total_tokens(limits.total)
+            .cost(Usd::from_nanos(limits.nanos)),
     )
 }
 
 #[inline]
 fn usage(call: &Call) -> Usage {
-    Usage::tokens(call.input, call.output).cost(MicroUsd::from_nanos(call.nanos))
+    Usage::tokens(call.input, call.output).cost(Usd::from_nanos(call.nanos))
 }
 
 #[inline]
 fn look(rejected: &Rejected) -> u64 {
     match rejected {
-        Rejected::Exceeded(exceeded) => exceeded.limit,
+        Rejected::Exceeded(exceeded) => exceeded.reason() as u64,
         _ => 0,
     }
 }
@@ -102,8 +102,8 @@ impl Reserving for Reserve {
 
     #[inline]
     fn reserve_and_settle(&self, estimate: &Call, actual: &Call) -> u64 {
-        match self.0.reserve(usage(estimate)) {
-            Ok(hold) => hold.settle(usage(actual)).spent.calls,
+        match self.0.try_reserve(usage(estimate)) {
+            Ok(reservation) => reservation.start().settle(usage(actual)).spent.calls,
             Err(rejected) => look(&rejected),
         }
     }

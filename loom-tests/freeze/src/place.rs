@@ -26,10 +26,12 @@ pub enum Place {
     Append,
     /// In the allocator.
     Allocator,
-    /// In the end of a reservation that is settled.
+    /// In the end of a call that is settled.
     Settle,
-    /// In the end of one that is dropped.
+    /// In the end of a reservation that is dropped.
     Drop,
+    /// In the end of a call that is dropped. It changes the terms.
+    Forfeit,
     /// In a call that is refused.
     Refused,
     /// In a snapshot.
@@ -41,7 +43,7 @@ pub enum Place {
 }
 
 impl Place {
-    pub const ALL: [Place; 12] = [
+    pub const ALL: [Place; 13] = [
         Place::Lane0,
         Place::FurtherLane,
         Place::Filled,
@@ -50,6 +52,7 @@ impl Place {
         Place::Allocator,
         Place::Settle,
         Place::Drop,
+        Place::Forfeit,
         Place::Refused,
         Place::Snapshot,
         Place::Lock,
@@ -71,7 +74,8 @@ impl fmt::Display for Place {
             Place::Append => "in the append of a lane",
             Place::Allocator => "in the allocator",
             Place::Settle => "in settle",
-            Place::Drop => "in drop",
+            Place::Drop => "in the drop of a reservation",
+            Place::Forfeit => "in the drop of a call",
             Place::Refused => "in a call that is refused",
             Place::Snapshot => "in a snapshot",
             Place::Lock => "at the lock",

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use token_budget_pool::{BudgetPool, Caps, MicroUsd, Usage};
+use token_budget_pool::{BudgetPool, Caps, Usage, Usd};
 
 /// One call's usage, its cost in both forms.
 struct Call {
@@ -66,7 +66,7 @@ fn print_all(calls: &[Call]) {
             times.push(time(calls, SLICE));
         }
     }
-    println!("ns a record, the median of {ROUNDS} interleaved rounds (lowest to highest)");
+    println!("ns per record, the median of {ROUNDS} interleaved rounds (lowest to highest)");
     for ((name, _), times) in CONTESTANTS.iter().zip(&mut times) {
         times.sort_unstable_by(f64::total_cmp);
         let (low, median, high) = (times[0], times[ROUNDS / 2], times[ROUNDS - 1]);
@@ -128,7 +128,7 @@ fn caps() -> Caps {
 fn try_charge(calls: &[Call], duration: Duration) -> f64 {
     let pool = BudgetPool::with_caps(caps());
     time(calls, duration, |call| {
-        let cost = MicroUsd::from_nanos(call.nanos);
+        let cost = Usd::from_nanos(call.nanos);
         let usage = Usage::tokens(call.input, call.output).cost(cost);
         pool.try_charge(usage).map_or(0, |spent| spent.calls)
     })

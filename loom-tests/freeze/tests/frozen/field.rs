@@ -6,7 +6,7 @@ use token_budget_pool::place::{Met, Place};
 use token_budget_pool::{linger, place, Snapshot, Usage};
 
 use crate::freezer::{self, Word, NO_ROUND};
-use crate::subjects::{in_ratio, spend, Subject};
+use crate::subjects::{in_ratio, spend, Calls, Subject};
 
 /// What one thread has to do while the others are frozen.
 pub const STEPS: u64 = 1_000;
@@ -95,9 +95,9 @@ impl<S: Subject> Field<S> {
         self.all_by_detour.load(Ordering::Relaxed)
     }
 
-    /// What a thread does. Returns how many of its calls each pool has counted.
-    pub fn hammer(&self, thread: usize) -> Vec<u64> {
-        let mut calls = vec![0; self.pools.len()];
+    /// What a thread does. Returns which of its calls each pool has counted.
+    pub fn hammer(&self, thread: usize) -> Vec<Calls> {
+        let mut calls = vec![Calls::default(); self.pools.len()];
         let mut turn = 0;
         loop {
             let round = self.round.load(Ordering::Acquire);
@@ -122,9 +122,9 @@ impl<S: Subject> Field<S> {
     }
 
     /// With all others frozen, every answer is known.
-    fn go_on_alone(&self, thread: usize, pool: &S) -> u64 {
+    fn go_on_alone(&self, thread: usize, pool: &S) -> Calls {
         let before = place::met();
-        let mut calls = 0;
+        let mut calls = Calls::default();
         let mut expected = pool.snapshot();
         for turn in 0..STEPS {
             let stepped = pool.step(amount(thread), turn);
@@ -159,8 +159,8 @@ impl<S: Subject> Field<S> {
         &self.pools[round]
     }
 
-    /// That each pool has counted what the threads say, and holds nothing any more.
-    pub fn assert_adds_up(&self, calls: &[Vec<u64>]) {
+    /// That each pool has counted what the threads say, and nothing is reserved any more.
+    pub fn assert_adds_up(&self, calls: &[Vec<Calls>]) {
         for (round, pool) in self.pools.iter().enumerate() {
             let mut expected = S::fresh().snapshot();
             for (thread, calls) in calls.iter().enumerate() {
@@ -172,8 +172,10 @@ impl<S: Subject> Field<S> {
 }
 
 pub fn assert_in_ratio(snapshot: Snapshot) {
-    let (spent, reserved) = (snapshot.spent, snapshot.reserved);
-    let spent = Usage::tokens(spent.input_tokens, spent.output_tokens).cost(spent.cost);
+    let (all, reserved) = (snapshot.spent, Usage::from(snapshot.reserved));
+    let spent = Usage::tokens(all.input_tokens, all.output_tokens).cost(all.cost);
     assert_eq!(spent, in_ratio(spent.input_tokens));
     assert_eq!(reserved, in_ratio(reserved.input_tokens));
+    // These two are not where the others are.
+    assert!(all.forfeited_calls <= all.calls && all.forfeited_cost <= all.cost);
 }

@@ -16,12 +16,12 @@ use nix::errno::Errno;
 use nix::sys::pthread::pthread_kill;
 use nix::sys::signal::{sigaction, SaFlags, SigAction, SigHandler, SigSet, Signal};
 use token_budget_pool::place::{self, Place};
-use token_budget_pool::{linger, BudgetPool, Limits, MicroUsd, Usage};
+use token_budget_pool::{linger, BudgetPool, Limits, Usage, Usd};
 
 use crate::allocator;
 use crate::field::assert_in_ratio;
 use crate::freezer::FOR_EVER;
-use crate::subjects::{record, reserve, spend};
+use crate::subjects::{record, reserve, spend, Calls};
 use crate::{wait_for_turn, ENOUGH};
 
 const INTERRUPT: Signal = Signal::SIGUSR2;
@@ -38,6 +38,8 @@ struct Spending {
     turn: AtomicU64,
     /// Those that were counted.
     calls: AtomicU64,
+    /// Those of them that were forfeited.
+    forfeited: AtomicU64,
 }
 
 impl Spending {
@@ -51,19 +53,24 @@ impl Spending {
             2 | 3 => reserve(pool, amount, turn / 6 + turn % 6),
             // Twice in a row: the second one looks before it claims a lane.
             _ => {
-                let too_much = Usage::tokens(MOST + 1, 0).cost(MicroUsd::ZERO);
+                let too_much = Usage::tokens(MOST + 1, 0).cost(Usd::ZERO);
                 let refused = place::at(Place::Refused, || pool.try_charge(too_much));
                 assert!(refused.is_err());
                 return false;
             }
         };
-        let calls = self.calls.load(Ordering::Relaxed);
-        self.calls.store(calls + stepped.calls, Ordering::Relaxed);
+        let mut calls = self.calls();
+        calls += stepped.calls;
+        self.calls.store(calls.all, Ordering::Relaxed);
+        self.forfeited.store(calls.forfeited, Ordering::Relaxed);
         true
     }
 
-    fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+    fn calls(&self) -> Calls {
+        Calls {
+            all: self.calls.load(Ordering::Relaxed),
+            forfeited: self.forfeited.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -217,7 +224,7 @@ fn interrupt_all(threads: usize, wanted: &[Place]) {
 
     // A thread and its handler hold a lane each.
     let builder = BudgetPool::builder()
-        .limits(Limits::none().input_tokens(MOST))
+        .limits(Limits::unlimited().input_tokens(MOST))
         .threads(2 * threads);
     let pool: &'static BudgetPool = Box::leak(Box::new(place::apart(|| builder.build())));
     let seats: Vec<_> = (0..threads)
@@ -265,7 +272,7 @@ fn interrupt_all(threads: usize, wanted: &[Place]) {
     let allocated = outcome.sum(|seat| &seat.allocated);
     assert_eq!(allocated, 0, "handlers that allocated");
     assert!(outcome.sum(|seat| &seat.detours) >= ENOUGH);
-    let mut expected = BudgetPool::with_limits(Limits::none().input_tokens(MOST)).snapshot();
+    let mut expected = BudgetPool::new(Limits::unlimited().input_tokens(MOST)).snapshot();
     for seat in &seats {
         let (own, handlers) = seat.amounts();
         spend(&mut expected.spent, own, seat.own.calls());
@@ -283,6 +290,7 @@ fn a_signal_handler_uses_the_pool_whose_call_it_interrupts() {
         Place::Committed,
         Place::Settle,
         Place::Drop,
+        Place::Forfeit,
         Place::Refused,
     ];
     interrupt_all(1, &alone);

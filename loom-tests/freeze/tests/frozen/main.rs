@@ -261,7 +261,7 @@ fn one_records_while_all_others_are_frozen() {
 fn one_reserves_while_all_others_are_frozen() {
     let _turn = wait_for_turn();
     for frozen in FROZEN {
-        let in_an_end = [Place::Settle, Place::Drop];
+        let in_an_end = [Place::Settle, Place::Drop, Place::Forfeit];
         play::<Reservations>(frozen, &[&IN_AN_UPDATE[..], &in_an_end].concat());
     }
 }

@@ -1,63 +1,101 @@
-//! What the threads hammer: pools that record, pools that hold, and as the control a pool
+//! What the threads hammer: pools that record, pools that reserve, and as the control a pool
 //! behind a lock.
 
+use std::ops::AddAssign;
 use std::sync::Mutex;
 
 use token_budget_pool::linger::linger;
 use token_budget_pool::place::{self, Place};
-use token_budget_pool::{BudgetPool, MicroUsd, Snapshot, Spent, Totals, Usage};
+use token_budget_pool::{BudgetPool, Snapshot, Spent, Totals, Usage, Usd};
 
 /// A call whose amounts are in a ratio of their own: a state of two states shows.
 pub fn in_ratio(amount: u64) -> Usage {
-    Usage::tokens(amount, 2 * amount).cost(MicroUsd::from_nanos(3 * amount))
+    Usage::tokens(amount, 2 * amount).cost(Usd::from_nanos(3 * amount))
+}
+
+/// Calls that a pool counted.
+#[derive(Clone, Copy, Default)]
+pub struct Calls {
+    pub all: u64,
+    /// Those that were dropped in flight.
+    pub forfeited: u64,
+}
+
+impl Calls {
+    pub const ONE: Calls = Calls {
+        all: 1,
+        forfeited: 0,
+    };
+    pub const ONE_FORFEITED: Calls = Calls {
+        all: 1,
+        forfeited: 1,
+    };
+}
+
+impl AddAssign for Calls {
+    fn add_assign(&mut self, more: Calls) {
+        self.all += more.all;
+        self.forfeited += more.forfeited;
+    }
 }
 
 /// Counts so many calls of this amount.
-pub fn spend(spent: &mut Spent, amount: u64, calls: u64) {
-    let sum = amount * calls;
-    spent.input_tokens += sum;
-    spent.output_tokens += 2 * sum;
-    spent.cost = MicroUsd::from_nanos(spent.cost.as_nanos() + 3 * sum);
-    spent.calls += calls;
+pub fn spend(spent: &mut Spent, amount: u64, calls: Calls) {
+    let cost = |calls: u64| Usd::from_nanos(3 * amount * calls);
+    spent.input_tokens += amount * calls.all;
+    spent.output_tokens += 2 * amount * calls.all;
+    spent.cost = spent.cost.saturating_add(cost(calls.all));
+    spent.calls += calls.all;
+    spent.forfeited_calls += calls.forfeited;
+    spent.forfeited_cost = spent.forfeited_cost.saturating_add(cost(calls.forfeited));
 }
 
 /// What came of a step.
 pub struct Stepped {
-    /// How many calls it had counted.
-    pub calls: u64,
+    /// What it had counted.
+    pub calls: Calls,
     /// What the pool said, if it says anything.
     pub answer: Option<Totals>,
 }
 
 /// Counts a call.
 pub fn record(pool: &BudgetPool, amount: u64) -> Stepped {
-    let dollars = MicroUsd::from_nanos(3 * amount).as_usd();
+    let dollars = Usd::from_nanos(3 * amount).to_f64();
     let totals = pool.record(amount, 2 * amount, dollars);
     Stepped {
-        calls: 1,
+        calls: Calls::ONE,
         answer: Some(totals.expect("no limit")),
     }
 }
 
-/// Reserves a call, and ends the reservation in the way of this turn.
+/// Reserves for a call, and ends the reservation or the call in the way of this turn.
 pub fn reserve(pool: &BudgetPool, amount: u64, turn: u64) -> Stepped {
-    let call = in_ratio(amount);
-    let mut hold = pool.reserve(call).expect("no limit");
-    if turn % 2 == 0 {
-        let receipt = place::at(Place::Settle, || hold.settle(call));
-        return Stepped {
-            calls: 1,
-            answer: Some(receipt.spent.into()),
-        };
-    }
-    let sent = turn % 4 == 1;
-    if sent {
-        hold.sent();
-    }
-    place::at(Place::Drop, || drop(hold));
-    Stepped {
-        calls: sent.into(),
-        answer: None,
+    let usage = in_ratio(amount);
+    let reservation = pool.try_reserve(usage).expect("no limit");
+    match turn % 3 {
+        0 => {
+            let call = reservation.start();
+            let receipt = place::at(Place::Settle, || call.settle(usage));
+            Stepped {
+                calls: Calls::ONE,
+                answer: Some(receipt.spent.into()),
+            }
+        }
+        1 => {
+            let call = reservation.start();
+            place::at(Place::Forfeit, || drop(call));
+            Stepped {
+                calls: Calls::ONE_FORFEITED,
+                answer: None,
+            }
+        }
+        _ => {
+            place::at(Place::Drop, || drop(reservation));
+            Stepped {
+                calls: Calls::default(),
+                answer: None,
+            }
+        }
     }
 }
 
@@ -99,7 +137,7 @@ impl Subject for Records {
     }
 }
 
-/// Every step is a reservation, and one of its ends.
+/// Every step is a reservation, and its end or that of its call.
 pub struct Reservations(BudgetPool);
 
 impl Subject for Reservations {
@@ -150,9 +188,9 @@ impl Subject for Locked {
 
     fn step(&self, amount: u64, _: u64) -> Stepped {
         self.with(|state| {
-            spend(&mut state.spent, amount, 1);
+            spend(&mut state.spent, amount, Calls::ONE);
             Stepped {
-                calls: 1,
+                calls: Calls::ONE,
                 answer: Some(state.spent.into()),
             }
         })

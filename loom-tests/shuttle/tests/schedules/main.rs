@@ -5,16 +5,16 @@ mod programs;
 
 use programs::{ten, ADMISSION, ALL, CHANGES, RESERVATIONS};
 use token_budget_pool::scenario::{Event, Scenario};
-use token_budget_pool::{Limits, MicroUsd};
+use token_budget_pool::{Limits, Usd};
 
 /// Four threads that take a detour as soon as a lane is held.
 fn scenario(name: &'static str) -> Scenario {
     // Any of them may be the first to bind.
-    let limits = Limits::none()
+    let limits = Limits::unlimited()
         .input_tokens(75)
         .output_tokens(75)
         .total_tokens(145)
-        .cost(MicroUsd::from_nanos(75))
+        .cost(Usd::from_nanos(75))
         .calls(16);
     (0..4).fold(Scenario::new(name, limits), |scenario, _| {
         scenario.thread([])

@@ -5,7 +5,7 @@ use rand::Rng;
 use shuttle::rand::rngs::ThreadRng;
 use shuttle::rand::thread_rng;
 use token_budget_pool::scenario::{usage, Op};
-use token_budget_pool::{Limits, MicroUsd, Usage};
+use token_budget_pool::{Limits, Usage, Usd};
 
 /// How often it comes, and how one is drawn.
 pub(crate) type Kind = (u32, fn(&mut Draft) -> Op);
@@ -39,11 +39,13 @@ pub(crate) const RESERVATIONS: &[Kind] = &[
     (4, Draft::reserve),
     (2, Draft::reserve_up_to),
     (2, Draft::extend),
-    (1, Draft::sent),
-    (2, Draft::settle_so_far),
+    (1, Draft::shrink_to),
+    (1, Draft::start),
+    (2, Draft::report),
     (2, Draft::settle),
     (2, Draft::settle_at_least),
     (1, Draft::forfeit),
+    (1, Draft::release),
     (2, Draft::drop),
     (2, Draft::record),
     (1, Draft::snapshot),
@@ -73,11 +75,13 @@ pub(crate) const ALL: &[Kind] = &[
     (8, Draft::reserve),
     (4, Draft::reserve_up_to),
     (4, Draft::extend),
-    (2, Draft::sent),
-    (4, Draft::settle_so_far),
+    (2, Draft::shrink_to),
+    (2, Draft::start),
+    (4, Draft::report),
     (3, Draft::settle),
     (3, Draft::settle_at_least),
     (2, Draft::forfeit),
+    (2, Draft::release),
     (3, Draft::drop),
     (3, Draft::set_limits),
     (3, Draft::raise_output),
@@ -94,7 +98,7 @@ pub(crate) struct Draft {
     rng: ThreadRng,
     /// How many reservations it asked for.
     asked: usize,
-    /// Those that it has not ended.
+    /// Those that it has not ended, calls in flight included.
     open: Vec<usize>,
 }
 
@@ -113,19 +117,19 @@ impl Draft {
         }
     }
 
-    /// One of the reservations; one is asked for first if there is none.
+    /// One of the reservations and calls; a reservation is asked for first if there is none.
     fn pick(&mut self, op: impl FnOnce(&mut Self, usize) -> Op) -> Op {
         match self.open.choose(&mut self.rng) {
-            Some(&hold) => op(self, hold),
+            Some(&index) => op(self, index),
             None => self.reserve(),
         }
     }
 
     /// The same for the last time.
     fn end(&mut self, op: impl FnOnce(&mut Self, usize) -> Op) -> Op {
-        self.pick(|draft, hold| {
-            draft.open.retain(|&open| open != hold);
-            op(draft, hold)
+        self.pick(|draft, index| {
+            draft.open.retain(|&open| open != index);
+            op(draft, index)
         })
     }
 
@@ -162,41 +166,49 @@ impl Draft {
     }
 
     fn extend(&mut self) -> Op {
-        self.pick(|draft, hold| Op::Extend(hold, draft.usage()))
+        self.pick(|draft, index| Op::Extend(index, draft.usage()))
     }
 
-    fn sent(&mut self) -> Op {
-        self.pick(|_, hold| Op::Sent(hold))
+    fn shrink_to(&mut self) -> Op {
+        self.pick(|draft, index| Op::ShrinkTo(index, draft.usage()))
     }
 
-    fn settle_so_far(&mut self) -> Op {
-        self.pick(|draft, hold| Op::SettleSoFar(hold, draft.usage()))
+    fn start(&mut self) -> Op {
+        self.pick(|_, index| Op::Start(index))
+    }
+
+    fn report(&mut self) -> Op {
+        self.pick(|draft, index| Op::Report(index, draft.usage()))
     }
 
     fn settle(&mut self) -> Op {
-        self.end(|draft, hold| Op::Settle(hold, draft.usage()))
+        self.end(|draft, index| Op::Settle(index, draft.usage()))
     }
 
     fn settle_at_least(&mut self) -> Op {
-        self.end(|draft, hold| Op::SettleAtLeast(hold, draft.usage()))
+        self.end(|draft, index| Op::SettleAtLeast(index, draft.usage()))
     }
 
     fn forfeit(&mut self) -> Op {
-        self.end(|_, hold| Op::Forfeit(hold))
+        self.end(|_, index| Op::Forfeit(index))
+    }
+
+    fn release(&mut self) -> Op {
+        self.end(|_, index| Op::Release(index))
     }
 
     fn drop(&mut self) -> Op {
-        self.end(|_, hold| Op::Drop(hold))
+        self.end(|_, index| Op::Drop(index))
     }
 
     /// Some of the dimensions, above or below what is spent by now.
     fn set_limits(&mut self) -> Op {
         let mut limit = |most| self.rng.gen_bool(0.6).then(|| self.rng.gen_range(0..most));
-        let mut limits = Limits::none();
+        let mut limits = Limits::unlimited();
         limits.input_tokens = limit(100);
         limits.output_tokens = limit(100);
         limits.total_tokens = limit(200);
-        limits.cost = limit(100).map(MicroUsd::from_nanos);
+        limits.cost = limit(100).map(Usd::from_nanos);
         limits.calls = limit(20);
         Op::SetLimits(limits)
     }

@@ -1,0 +1,102 @@
+//! The recipes of the crate's guide (`src/guide/`), against a provider that fails in every way it
+//! can. At the end, what the pool counted is what the provider billed, to the nano-dollar.
+//!
+//! ```sh
+//! cargo run --release --example recipes
+//! ```
+
+// The guide shows these functions, as a user would write them.
+#![allow(unreachable_pub)]
+
+mod client;
+#[path = "../../src/guide/one_call.rs"]
+mod one_call;
+mod provider;
+#[path = "../../src/guide/reconcile.rs"]
+mod reconcile;
+#[path = "../../src/guide/retries.rs"]
+mod retries;
+#[path = "../../src/guide/several_pools.rs"]
+mod several_pools;
+#[path = "../../src/guide/shutdown.rs"]
+mod shutdown;
+#[path = "../../src/guide/streams.rs"]
+mod streams;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use token_budget_pool::{BudgetPool, Limits, Price, Rates, Usd};
+
+use client::Client;
+use provider::{Goes, Provider, Request};
+use reconcile::Reconciler;
+
+fn request(id: &str, goes: Goes) -> Request {
+    Request {
+        id: id.into(),
+        prompt_tokens: 2_000,
+        max_tokens: 1_000,
+        goes,
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (provider, address) = Provider::start().await;
+    let client = Client { provider: address };
+    let price = Price::per_million(Rates::uncached("3", "15"))?;
+    let pool = Arc::new(BudgetPool::new(Limits::unlimited().cost(Usd::dollars(1))));
+    let (reconciler, reconciling) = Reconciler::start(price, client);
+
+    let done = one_call::one_call(&pool, &price, &client, &request("one", Goes::Well(700))).await;
+    println!("one call: {done:?}");
+
+    let attempts = [
+        request("attempt-1", Goes::TooManyRequests),
+        request("attempt-2", Goes::Overloaded),
+        request("attempt-3", Goes::Well(300)),
+    ];
+    let done = retries::call_with_retries(&pool, &price, &client, &attempts).await;
+    println!("after two retries: {done:?}");
+
+    for (id, goes) in [("slow", Goes::Slowly(900)), ("cut", Goes::Cut(800))] {
+        let (limit, request) = (Duration::from_millis(50), request(id, goes));
+        let done =
+            reconcile::call_within(limit, &pool, &price, &client, &request, &reconciler).await;
+        println!("{id}: {done:?}");
+    }
+
+    let enough = |tokens: token_budget_pool::Tokens| match tokens.output {
+        0..=200 => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
+    };
+    let streamed = request("stream", Goes::Well(1_000));
+    streams::stream(&pool, &price, &client, &streamed, &reconciler, enough)
+        .await
+        .map_err(|error| format!("{error:?}"))?;
+    println!("a stream, dropped after 300 tokens");
+
+    let run = BudgetPool::new(Limits::unlimited().calls(1));
+    for id in ["first-of-run", "second-of-run"] {
+        let request = request(id, Goes::Well(100));
+        let done = several_pools::call_of_run(&run, &pool, &price, &client, &request).await;
+        println!("{id}: {done:?}");
+    }
+
+    drop(reconciler);
+    reconciling.await?;
+    let end = shutdown::drain(&pool, Duration::from_secs(5)).await;
+    let bill = provider.bill();
+    println!(
+        "counted ${} in {} calls, billed ${} in {} calls",
+        end.spent.cost,
+        end.spent.calls,
+        Usd::from_nanos(bill.nano_dollars),
+        bill.calls,
+    );
+    assert_eq!(end.spent.cost, Usd::from_nanos(bill.nano_dollars));
+    assert_eq!((end.spent.calls, end.calls_in_flight), (bill.calls, 0));
+    Ok(())
+}

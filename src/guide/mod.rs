@@ -1,0 +1,128 @@
+//! The guide: how to put a pool between a program and its LLM provider.
+//!
+//! The code below is the code of the repository's example `recipes`, which runs it against a provider
+//! that fails in every way it can. A test checks that what the pool counts is what that provider bills,
+//! to the nano-dollar. `Client`, `Request` and `client::Error` stand for those of your client library.
+//!
+//! 1. [One call, and which errors are billed](#one-call-and-which-errors-are-billed)
+//! 2. [Retries](#retries)
+//! 3. [Time limits, aborted tasks, and calls whose end nobody saw](#time-limits-aborted-tasks-and-calls-whose-end-nobody-saw)
+//! 4. [Streams](#streams)
+//! 5. [Several budgets](#several-budgets)
+//! 6. [Shutdown and restart](#shutdown-and-restart)
+//! 7. [What to watch](#what-to-watch)
+//! 8. [How providers count input](#how-providers-count-input)
+//!
+//! # One call, and which errors are billed
+//!
+//! Reserve the worst case, start the call when the request goes out, and settle it with the usage in the
+//! answer. `max_tokens` bounds the output, so it belongs in every request.
+//!
+//! A call that ends without an answer is the part that is easy to get wrong. An outage can spend a whole
+//! budget on errors that nobody bills, if each of them counts what was reserved:
+//!
+//! | how it ends | billed | end the call with |
+//! |---|---|---|
+//! | an answer with its usage | yes | [`settle`](crate::Call::settle) |
+//! | an answer without a usage | yes | [`settle`](crate::Call::settle) with what you know, at an unknown cost |
+//! | no connection: refused, DNS | no | [`release`](crate::Call::release) |
+//! | 4xx: bad request, 401, 429 | no | [`release`](crate::Call::release) |
+//! | 5xx: 500, 503, 529 | no | [`release`](crate::Call::release) |
+//! | a gateway's 502 or 504: the provider may have done the work | perhaps | [`forfeit`](crate::Call::forfeit), or the reconciler |
+//! | the connection breaks, or the time limit passes | perhaps | [`forfeit`](crate::Call::forfeit), or the reconciler |
+//! | the task is aborted or panics | perhaps | the drop does it: it counts what is reserved |
+//!
+//! Providers do not promise much about their errors. Where yours says otherwise, follow it.
+//!
+#![doc = concat!("```ignore\n", include_str!("one_call.rs"), "```")]
+//!
+//! # Retries
+//!
+//! Each attempt may be billed, so each has a reservation of its own.
+//!
+//! Client libraries that retry inside send requests that no pool ever sees. Switch it off, and retry
+//! outside:
+//!
+//! | library | how |
+//! |---|---|
+//! | async-openai | `client.with_backoff(backoff)`, where the backoff's `max_elapsed_time` is `Some(Duration::ZERO)` |
+//! | reqwest with `reqwest-retry` | leave the retry middleware out |
+//! | the vendors' Python and TypeScript SDKs, behind a gateway of yours | `max_retries=0`, `maxRetries: 0` |
+//!
+#![doc = concat!("```ignore\n", include_str!("retries.rs"), "```")]
+//!
+//! # Time limits, aborted tasks, and calls whose end nobody saw
+//!
+//! A call that is dropped counts all that is reserved for it, as forfeited. That is safe, and often too
+//! much: usually the provider billed less. So hand such calls to a task that finds out. An
+//! [`OwnedCall`](crate::OwnedCall) is `Send` and `'static`, and keeps its part reserved until it ends.
+//!
+//! The answer to "what did this cost" has to be final. A provider where requests can be cancelled by id
+//! says so at once. At others, wait until the usage report covers the time of the call.
+//!
+#![doc = concat!("```ignore\n", include_str!("reconcile.rs"), "```")]
+//!
+//! # Streams
+//!
+//! A stream reports its running total as it goes, so that the pool is never far behind. If you stop
+//! reading, the provider may be some tokens ahead of what came through.
+//!
+//! Without a reconciler, end a stream that was cut off with
+//! [`settle_at_least`](crate::Call::settle_at_least). OpenAI sends the usage of a stream in its last part,
+//! and only if `stream_options.include_usage` is set. Anthropic's `message_delta` has the running total.
+//!
+#![doc = concat!("```ignore\n", include_str!("streams.rs"), "```")]
+//!
+//! # Several budgets
+//!
+//! Reserve in each. If one refuses, the reservations that were made before it are dropped, and give back.
+//!
+#![doc = concat!("```ignore\n", include_str!("several_pools.rs"), "```")]
+//!
+//! # Shutdown and restart
+//!
+//! Close the pool, wait for the calls in flight, and save the snapshot (feature `serde`).
+//! [`Builder::restore`](crate::Builder::restore) goes on counting from it. The repository's example `restart`
+//! does so with a file.
+//!
+#![doc = concat!("```ignore\n", include_str!("shutdown.rs"), "```")]
+//!
+//! # What to watch
+//!
+//! [`BudgetPool::spent`](crate::BudgetPool::spent) says how much of the budget is a guess:
+//!
+//! - [`forfeited_cost`](crate::Spent::forfeited_cost) counts only because it was reserved, for calls
+//!   whose end nobody saw. If it is a large part of [`cost`](crate::Spent::cost), calls time out or are
+//!   aborted, or their errors are not released. A reconciler brings it to zero.
+//! - [`unpriced_calls`](crate::Spent::unpriced_calls) had no known cost: a model without a price, or answers
+//!   without a usage.
+//!
+//! ```
+//! use token_budget_pool::{BudgetPool, Usage, Usd};
+//!
+//! let pool = BudgetPool::unconstrained();
+//! let estimate = Usage::tokens(1_000, 500).cost(Usd::cents(2));
+//! drop(pool.try_reserve(estimate)?.start()); // timed out, and nobody looked into it
+//! let spent = pool.spent();
+//! if spent.forfeited_cost > spent.cost.percent(10) {
+//!     eprintln!("${} of ${} were never confirmed", spent.forfeited_cost, spent.cost);
+//! }
+//! # Ok::<(), token_budget_pool::Rejected>(())
+//! ```
+//!
+//! Log every [`Receipt`](crate::Receipt) that [is a guess](crate::Receipt::is_guess) or is
+//! [over a limit](crate::Receipt::over_limit). Its `Display` is one line.
+//!
+//! # How providers count input
+//!
+//! [`Tokens`](crate::Tokens) has each kind of token once. Providers report them in two ways:
+//!
+//! | provider | input | cached tokens | so `uncached_input` is |
+//! |---|---|---|---|
+//! | OpenAI, Chat Completions | `prompt_tokens` | inside, `prompt_tokens_details.cached_tokens` | the difference |
+//! | OpenAI, Responses | `input_tokens` | inside, `input_tokens_details.cached_tokens` | the difference |
+//! | Gemini | `promptTokenCount` | inside, `cachedContentTokenCount` | the difference |
+//! | Anthropic | `input_tokens` | outside, `cache_read_input_tokens`, `cache_creation_input_tokens` | as it is |
+//! | Bedrock, Converse | `inputTokens` | outside, `cacheReadInputTokens`, `cacheWriteInputTokens` | as it is |
+//!
+//! Gemini's `thoughtsTokenCount` is output, and is not in `candidatesTokenCount`: add the two.

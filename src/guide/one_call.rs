@@ -1,0 +1,63 @@
+use hyper::StatusCode;
+use token_budget_pool::{BudgetPool, Price, Rejected, Tokens};
+
+use super::client::{self, Client};
+use super::provider::Request;
+
+/// One call, from the estimate to the receipt.
+pub async fn one_call(
+    pool: &BudgetPool,
+    price: &Price,
+    client: &Client,
+    request: &Request,
+) -> Result<Tokens, Error> {
+    let estimate = price.worst_case(request.prompt_tokens, request.max_tokens);
+    let reservation = pool.try_reserve(estimate)?;
+    // ... an error, a panic or an abort up to here gives the reservation back ...
+    let call = reservation.start();
+    // ... and from here on it counts what is reserved.
+    let (result, receipt) = match client.send(request).await {
+        Ok(tokens) => (Ok(tokens), call.settle(price.usage(tokens))),
+        Err(error) if is_unbilled(&error) => (Err(error), call.release()),
+        Err(error) => (Err(error), call.forfeit()),
+    };
+    if receipt.over_limit.any() || receipt.is_guess() {
+        eprintln!("{}: {receipt}", request.id);
+    }
+    Ok(result?)
+}
+
+/// Whether a failed request costs nothing.
+pub fn is_unbilled(error: &client::Error) -> bool {
+    match error {
+        // Nothing was sent.
+        client::Error::Connect => true,
+        // A gateway answers for the provider, which may have done all of its work.
+        client::Error::Status(StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT) => false,
+        // An answer that is an error has no output. That holds for 4xx, such as 429 (too many
+        // requests), and for 5xx, such as 503 and 529 (overloaded).
+        client::Error::Status(_) => true,
+        // The provider may have done all of its work.
+        client::Error::Broken => false,
+    }
+}
+
+#[derive(Debug)]
+pub enum Error {
+    /// The pool has no room.
+    Budget(Rejected),
+    /// The provider failed, or the way to it.
+    Provider(client::Error),
+}
+
+impl From<Rejected> for Error {
+    fn from(rejected: Rejected) -> Error {
+        Error::Budget(rejected)
+    }
+}
+
+impl From<client::Error> for Error {
+    fn from(error: client::Error) -> Error {
+        Error::Provider(error)
+    }
+}

@@ -1,0 +1,223 @@
+//! What the pool counts is what the provider billed, to the nano-dollar, for calls that complete, time
+//! out, are cut off, are aborted and are dropped in the middle of a stream. The calls are made as the
+//! guide says (`src/guide/`), to the provider of the example `recipes`.
+
+#![allow(unreachable_pub)] // As in the example.
+
+#[path = "../examples/recipes/client.rs"]
+mod client;
+#[path = "../src/guide/one_call.rs"]
+mod one_call;
+#[path = "../examples/recipes/provider.rs"]
+mod provider;
+#[path = "../src/guide/reconcile.rs"]
+mod reconcile;
+#[path = "../src/guide/retries.rs"]
+mod retries;
+#[path = "../src/guide/streams.rs"]
+mod streams;
+#[path = "support/mixed.rs"]
+mod support;
+
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use token_budget_pool::{BudgetPool, Limits, Price, Rates, Tokens, Usd};
+use tokio::task::{yield_now, JoinSet};
+
+use client::Client;
+use one_call::Error;
+use provider::{Bill, Goes, Provider, Request};
+use reconcile::Reconciler;
+use support::Mixed;
+
+const PATIENT: Duration = Duration::from_secs(600);
+const IMPATIENT: Duration = Duration::from_millis(1);
+
+struct World {
+    provider: Provider,
+    client: Client,
+    price: Price,
+    pool: Arc<BudgetPool>,
+}
+
+impl World {
+    async fn new(limits: Limits) -> World {
+        let (provider, address) = Provider::start().await;
+        World {
+            provider,
+            client: Client { provider: address },
+            price: Price::per_million(Rates::uncached("3", "15")).expect("a price"),
+            pool: Arc::new(BudgetPool::new(limits)),
+        }
+    }
+
+    /// Nothing is reserved any more, and all that was counted was billed.
+    fn agrees(&self) -> Bill {
+        let bill = self.provider.bill();
+        let snapshot = self.pool.snapshot();
+        assert_eq!(snapshot.calls_in_flight, 0);
+        assert_eq!(snapshot.reserved, Default::default());
+        let spent = snapshot.spent;
+        assert_eq!(spent.calls, bill.calls);
+        assert_eq!(spent.input_tokens, bill.prompt_tokens);
+        assert_eq!(spent.output_tokens, bill.completion_tokens);
+        assert_eq!(spent.cost, Usd::from_nanos(bill.nano_dollars));
+        assert_eq!((spent.forfeited_calls, spent.unpriced_calls), (0, 0));
+        bill
+    }
+}
+
+fn request(id: String, goes: Goes) -> Request {
+    Request {
+        id,
+        prompt_tokens: 2_000,
+        max_tokens: 1_000,
+        goes,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pool_counts_what_the_provider_bills() {
+    const OF_A_KIND: u64 = 40;
+    let world = World::new(Limits::unlimited()).await;
+    let (client, price) = (world.client, world.price);
+    let (reconciler, reconciling) = Reconciler::start(price, client);
+    let mut random = Mixed(1);
+    let mut completed = JoinSet::new();
+    let mut interrupted = JoinSet::new();
+    let mut aborted = JoinSet::new();
+    for call in 0..OF_A_KIND {
+        let output = random.below(1_000);
+        let request = |kind: &str, goes| request(format!("{kind}-{call}"), goes);
+
+        let (pool, request_) = (world.pool.clone(), request("one", Goes::Well(output)));
+        completed.spawn(async move {
+            let done = one_call::one_call(&pool, &price, &client, &request_).await;
+            assert_eq!(done.expect("an answer").output, output);
+        });
+
+        let pool = world.pool.clone();
+        let attempts = [
+            request("first", Goes::TooManyRequests),
+            request("second", Goes::Overloaded),
+            request("third", Goes::Well(output)),
+        ];
+        completed.spawn(async move {
+            let done = retries::call_with_retries(&pool, &price, &client, &attempts).await;
+            assert_eq!(done.expect("an answer").output, output);
+        });
+
+        for (kind, goes, limit) in [
+            ("slow", Goes::Slowly(output), IMPATIENT),
+            ("cut", Goes::Cut(output), PATIENT),
+        ] {
+            let (pool, reconciler) = (world.pool.clone(), reconciler.clone());
+            let request = request(kind, goes);
+            interrupted.spawn(async move {
+                let done =
+                    reconcile::call_within(limit, &pool, &price, &client, &request, &reconciler)
+                        .await;
+                assert!(
+                    matches!(done, Ok(None) | Err(Error::Provider(_))),
+                    "{done:?}"
+                );
+            });
+        }
+
+        for (kind, enough) in [("streamed", u64::MAX), ("dropped", output / 2)] {
+            let (pool, reconciler) = (world.pool.clone(), reconciler.clone());
+            let request = request(kind, Goes::Well(output.max(1)));
+            let show = move |tokens: Tokens| {
+                if tokens.output < enough {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            };
+            completed.spawn(async move {
+                streams::stream(&pool, &price, &client, &request, &reconciler, show)
+                    .await
+                    .expect("a stream");
+            });
+        }
+
+        let (pool, reconciler) = (world.pool.clone(), reconciler.clone());
+        let request = request("aborted", Goes::Slowly(output));
+        let task = aborted.spawn(async move {
+            let _ = reconcile::call_within(PATIENT, &pool, &price, &client, &request, &reconciler)
+                .await;
+        });
+        // Somewhere between the reservation and the answer, and for some before.
+        for _ in 0..random.below(60) {
+            yield_now().await;
+        }
+        task.abort();
+    }
+    while let Some(task) = completed.join_next().await {
+        task.expect("no panic");
+    }
+    while let Some(task) = interrupted.join_next().await {
+        task.expect("no panic");
+    }
+    while aborted.join_next().await.is_some() {}
+    drop(reconciler);
+    reconciling.await.expect("no panic");
+
+    let bill = world.agrees();
+    // Each kind of end that is always billed, and some of those that may be.
+    assert!(bill.calls >= 5 * OF_A_KIND, "{bill:?}");
+}
+
+#[tokio::test]
+async fn an_outage_spends_nothing() {
+    let world = World::new(Limits::unlimited().cost(Usd::dollars(1))).await;
+    for call in 0..200 {
+        let request = request(format!("{call}"), Goes::Overloaded);
+        let done = one_call::one_call(&world.pool, &world.price, &world.client, &request).await;
+        assert!(matches!(done, Err(Error::Provider(_))), "{done:?}");
+    }
+    assert_eq!(world.agrees(), Bill::default());
+}
+
+#[tokio::test]
+async fn without_a_provider_nothing_is_billed() {
+    // A port that nobody listens on: 1 is reserved.
+    let client = Client {
+        provider: SocketAddr::from(([127, 0, 0, 1], 1)),
+    };
+    let world = World::new(Limits::unlimited()).await;
+    let request = request("nowhere".into(), Goes::Well(1));
+    let done = one_call::one_call(&world.pool, &world.price, &client, &request).await;
+    assert!(
+        matches!(done, Err(Error::Provider(client::Error::Connect))),
+        "{done:?}"
+    );
+    assert_eq!(world.agrees(), Bill::default());
+}
+
+/// What a user does who has no reconciler: the pool counts no less than the bill, and says how much of it
+/// is a guess.
+#[tokio::test]
+async fn without_a_reconciler_the_difference_is_in_a_number() {
+    let world = World::new(Limits::unlimited()).await;
+    for call in 0..20 {
+        let request = request(format!("{call}"), Goes::Cut(300));
+        let done = one_call::one_call(&world.pool, &world.price, &world.client, &request).await;
+        assert!(
+            matches!(done, Err(Error::Provider(client::Error::Broken))),
+            "{done:?}"
+        );
+    }
+    let (spent, bill) = (world.pool.spent(), world.provider.bill());
+    assert_eq!((spent.calls, spent.forfeited_calls), (bill.calls, 20));
+    assert_eq!(spent.forfeited_cost, spent.cost);
+    // 1,000 tokens of output were reserved for each, and 300 were billed.
+    let too_much = Usd::from_nanos(20 * 700 * 15_000);
+    assert_eq!(
+        spent.cost,
+        Usd::from_nanos(bill.nano_dollars).saturating_add(too_much)
+    );
+}

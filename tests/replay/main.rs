@@ -1,0 +1,11 @@
+//! The example `replay` as its users run it: the built program, real files, exit status and output.
+
+mod bad_input;
+mod output;
+mod plain_loop;
+mod prices;
+mod sums;
+
+mod answers;
+mod files;
+mod program;
