@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::entry::Entry;
+use crate::call_state::CallState;
 use crate::pool::BudgetPool;
 use crate::receipt::Receipt;
 use crate::rejection::Rejected;
@@ -51,7 +51,7 @@ use crate::usage::{Amounts, Usage};
 /// the period in which it settles. What was reported before stays in the old one.
 #[must_use = "dropped, it counts all that was reserved; end it with `settle`, `forfeit` or `release`"]
 pub struct Call<P: Borrow<BudgetPool>> {
-    entry: Entry<P>,
+    state: CallState<P>,
 }
 
 /// A [`Call`] that keeps its pool alive, from [`OwnedReservation`](crate::OwnedReservation): `'static`
@@ -60,18 +60,18 @@ pub type OwnedCall = Call<Arc<BudgetPool>>;
 
 impl<P: Borrow<BudgetPool>> Call<P> {
     #[inline]
-    pub(crate) fn new(entry: Entry<P>) -> Self {
-        Self { entry }
+    pub(crate) fn new(state: CallState<P>) -> Self {
+        Self { state }
     }
 
     /// What is still reserved.
     pub fn reserved(&self) -> Amounts {
-        Amounts::of(self.entry.reserved())
+        Amounts::of(self.state.reserved())
     }
 
     /// What was reported so far, as far as its cost is known.
     pub fn reported(&self) -> Amounts {
-        Amounts::of(self.entry.reported())
+        Amounts::of(self.state.reported())
     }
 
     /// Ends the call with the usage of all of it, as providers report it: counts what was not
@@ -95,7 +95,7 @@ impl<P: Borrow<BudgetPool>> Call<P> {
     /// ```
     #[inline]
     pub fn settle(mut self, actual: Usage) -> Receipt {
-        self.entry.settle(actual)
+        self.state.settle(actual)
     }
 
     /// Ends a call that was cut off: counts, of each dimension, the larger of `actual` and what was
@@ -116,12 +116,12 @@ impl<P: Borrow<BudgetPool>> Call<P> {
     /// # Ok::<(), token_budget_pool::Rejected>(())
     /// ```
     pub fn settle_at_least(mut self, actual: Usage) -> Receipt {
-        self.entry.settle_at_least(actual)
+        self.state.settle_at_least(actual)
     }
 
     /// Ends the call and counts all that is reserved for it, where nobody knows what it used.
     pub fn forfeit(mut self) -> Receipt {
-        self.entry.forfeit()
+        self.state.forfeit()
     }
 
     /// Ends a call that was not billed, such as one that the provider turned away, and gives back
@@ -141,7 +141,7 @@ impl<P: Borrow<BudgetPool>> Call<P> {
     /// # Ok::<(), token_budget_pool::Rejected>(())
     /// ```
     pub fn release(mut self) -> Receipt {
-        self.entry.release()
+        self.state.release()
     }
 
     /// Counts what a stream has used so far, and takes it off what is reserved. Never fails: it counts
@@ -172,7 +172,7 @@ impl<P: Borrow<BudgetPool>> Call<P> {
     /// # Ok::<(), token_budget_pool::Rejected>(())
     /// ```
     pub fn report(&mut self, total_so_far: Usage) -> Receipt {
-        self.entry.report(total_so_far)
+        self.state.report(total_so_far)
     }
 
     /// Reserves this much more, if it fits. See
@@ -182,13 +182,13 @@ impl<P: Borrow<BudgetPool>> Call<P> {
     ///
     /// As [`BudgetPool::try_reserve`]. The call stays as it was.
     pub fn extend(&mut self, more: Usage) -> Result<(), Rejected> {
-        self.entry.extend(more)
+        self.state.extend(more)
     }
 
     /// Gives back what is reserved beyond `most`. See
     /// [`Reservation::shrink_to`](crate::Reservation::shrink_to).
     pub fn shrink_to(&mut self, most: Usage) {
-        self.entry.shrink_to(most);
+        self.state.shrink_to(most);
     }
 }
 

@@ -1,4 +1,5 @@
-//! Decimal numbers in text, read without floating point: amounts of dollars, and prices.
+//! Decimal numbers in text, read without floating point. Amounts of dollars and prices share this. What
+//! else their texts may hold is in `money.rs` and `price.rs`.
 
 use std::fmt;
 

@@ -38,6 +38,9 @@ const FLAGS_AND_CALLS: usize = LIMITS + 2;
 const UPPER_CALLS: u64 = (1 << (u64::BITS - CALL_BITS)) - 1;
 const CLOSED: u64 = 1 << 63;
 
+// `State::word_with_closed_bit` promises that bits 61 and 62 are clear.
+const _: () = assert!(limited(Dimension::ALL[LIMITS - 1]) < 1 << 61);
+
 #[inline(always)]
 const fn limited(dimension: Dimension) -> u64 {
     1 << 56 << dimension as u32

@@ -104,15 +104,13 @@ compile_error!("token-budget-pool needs 64-bit atomics, which this target does n
 
 mod builder;
 mod call;
+mod call_state;
 mod decimal;
 mod dimension;
-mod entry;
 pub mod guide;
 mod layout;
 mod limits;
 mod money;
-#[cfg(feature = "serde")]
-mod named;
 mod ops;
 mod pool;
 mod price;
@@ -121,6 +119,8 @@ mod record;
 mod register;
 mod rejection;
 mod reservation;
+#[cfg(feature = "serde")]
+mod serde_fields;
 mod snapshot;
 mod sync;
 mod usage;

@@ -36,31 +36,31 @@ pub struct Limits {
     /// Tokens in.
     #[cfg_attr(
         feature = "serde",
-        serde(default, deserialize_with = "crate::named::input_tokens")
+        serde(default, deserialize_with = "crate::serde_fields::input_tokens")
     )]
     pub input_tokens: Option<u64>,
     /// Tokens out.
     #[cfg_attr(
         feature = "serde",
-        serde(default, deserialize_with = "crate::named::output_tokens")
+        serde(default, deserialize_with = "crate::serde_fields::output_tokens")
     )]
     pub output_tokens: Option<u64>,
     /// Tokens in and out together.
     #[cfg_attr(
         feature = "serde",
-        serde(default, deserialize_with = "crate::named::total_tokens")
+        serde(default, deserialize_with = "crate::serde_fields::total_tokens")
     )]
     pub total_tokens: Option<u64>,
     /// Cost.
     #[cfg_attr(
         feature = "serde",
-        serde(default, deserialize_with = "crate::named::cost")
+        serde(default, deserialize_with = "crate::serde_fields::cost")
     )]
     pub cost: Option<Usd>,
     /// Calls.
     #[cfg_attr(
         feature = "serde",
-        serde(default, deserialize_with = "crate::named::calls")
+        serde(default, deserialize_with = "crate::serde_fields::calls")
     )]
     pub calls: Option<u64>,
 }

@@ -1,4 +1,7 @@
 //! The public pool type. Each method runs one operation.
+//!
+//! Its other methods are where they belong: `try_reserve` and the like in `reservation.rs`, the face of
+//! version 0.1 in `record.rs`, `builder` in `builder.rs`.
 
 use std::convert::Infallible;
 use std::fmt;

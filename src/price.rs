@@ -342,28 +342,31 @@ mod list {
 
     use super::Price;
     use crate::decimal;
-    use crate::named;
+    use crate::serde_fields;
 
     /// A model's entry in a price list, in dollars per token.
     #[derive(serde::Deserialize)]
     struct Entry {
-        #[serde(alias = "prompt", deserialize_with = "named::input_cost_per_token")]
+        #[serde(
+            alias = "prompt",
+            deserialize_with = "serde_fields::input_cost_per_token"
+        )]
         input_cost_per_token: Rate,
         #[serde(
             alias = "completion",
-            deserialize_with = "named::output_cost_per_token"
+            deserialize_with = "serde_fields::output_cost_per_token"
         )]
         output_cost_per_token: Rate,
         #[serde(
             default,
             alias = "input_cache_read",
-            deserialize_with = "named::cache_read_input_token_cost"
+            deserialize_with = "serde_fields::cache_read_input_token_cost"
         )]
         cache_read_input_token_cost: Option<Rate>,
         #[serde(
             default,
             alias = "input_cache_write",
-            deserialize_with = "named::cache_creation_input_token_cost"
+            deserialize_with = "serde_fields::cache_creation_input_token_cost"
         )]
         cache_creation_input_token_cost: Option<Rate>,
     }

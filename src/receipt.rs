@@ -101,6 +101,16 @@ impl Excess {
         }
     }
 
+    fn get(&self, dimension: Dimension) -> u64 {
+        match dimension {
+            Dimension::InputTokens => self.input_tokens,
+            Dimension::OutputTokens => self.output_tokens,
+            Dimension::TotalTokens => self.total_tokens,
+            Dimension::Cost => self.cost.as_nanos(),
+            Dimension::Calls => self.calls,
+        }
+    }
+
     /// Whether there is any.
     pub fn any(&self) -> bool {
         *self != Excess::default()
@@ -112,19 +122,13 @@ impl fmt::Display for Excess {
         if !self.any() {
             return f.write_str("nothing");
         }
-        let counts = [
-            ("input_tokens", self.input_tokens),
-            ("output_tokens", self.output_tokens),
-            ("total_tokens", self.total_tokens),
-            ("calls", self.calls),
-        ];
         let mut comma = "";
-        for (name, count) in counts.into_iter().filter(|&(_, count)| count > 0) {
-            write!(f, "{comma}{name}={count}")?;
-            comma = ", ";
-        }
-        if self.cost > Usd::ZERO {
-            write!(f, "{comma}cost=${}", self.cost)?;
+        for dimension in Dimension::ALL {
+            let excess = self.get(dimension);
+            if excess > 0 {
+                write!(f, "{comma}{dimension}={}", dimension.amount(excess))?;
+                comma = ", ";
+            }
         }
         Ok(())
     }

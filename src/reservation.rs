@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::call::Call;
+use crate::call_state::CallState;
 use crate::dimension::Tally;
-use crate::entry::Entry;
 use crate::money::Usd;
 use crate::ops::admit::{Reserve, ReserveUpTo};
 use crate::pool::BudgetPool;
@@ -174,7 +174,7 @@ impl BudgetPool {
 /// part of the budget for as long as the pool lives.
 #[must_use = "dropped, it gives back what it reserved; bind it to a name (`let _ =` drops it at once)"]
 pub struct Reservation<P: Borrow<BudgetPool>> {
-    entry: Entry<P>,
+    state: CallState<P>,
 }
 
 /// A [`Reservation`] that keeps its pool alive, from [`BudgetPool::try_reserve_owned`]: `'static` and
@@ -186,7 +186,7 @@ impl<P: Borrow<BudgetPool>> Reservation<P> {
     #[inline]
     fn new(pool: P, reserved: Tally, estimate: Usage) -> Self {
         Self {
-            entry: Entry::new(pool, reserved, estimate.cost.is_none()),
+            state: CallState::new(pool, reserved, estimate.cost.is_none()),
         }
     }
 
@@ -196,13 +196,13 @@ impl<P: Borrow<BudgetPool>> Reservation<P> {
     /// refused), end the call with [`release`](Call::release).
     #[inline]
     pub fn start(mut self) -> Call<P> {
-        self.entry.start();
-        Call::new(self.entry)
+        self.state.start();
+        Call::new(self.state)
     }
 
     /// What is reserved.
     pub fn reserved(&self) -> Amounts {
-        Amounts::of(self.entry.reserved())
+        Amounts::of(self.state.reserved())
     }
 
     /// Reserves this much more, if it fits. A refusal has what this call has reserved already in
@@ -230,7 +230,7 @@ impl<P: Borrow<BudgetPool>> Reservation<P> {
     /// # Ok::<(), token_budget_pool::Rejected>(())
     /// ```
     pub fn extend(&mut self, more: Usage) -> Result<(), Rejected> {
-        self.entry.extend(more)
+        self.state.extend(more)
     }
 
     /// Gives back what is reserved beyond `most`. Where less is reserved, and where `most` has no
@@ -251,7 +251,7 @@ impl<P: Borrow<BudgetPool>> Reservation<P> {
     /// # Ok::<(), token_budget_pool::Rejected>(())
     /// ```
     pub fn shrink_to(&mut self, most: Usage) {
-        self.entry.shrink_to(most);
+        self.state.shrink_to(most);
     }
 }
 

@@ -17,22 +17,34 @@ use crate::usage::{Amounts, Spent};
 #[non_exhaustive]
 pub struct Snapshot {
     /// What was counted, and for how many calls.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::spent"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::serde_fields::spent")
+    )]
     pub spent: Spent,
     /// What is reserved for calls in flight.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::reserved"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::serde_fields::reserved")
+    )]
     pub reserved: Amounts,
     /// Calls that have reserved and not ended, started or not.
     #[cfg_attr(
         feature = "serde",
-        serde(deserialize_with = "crate::named::calls_in_flight")
+        serde(deserialize_with = "crate::serde_fields::calls_in_flight")
     )]
     pub calls_in_flight: u64,
     /// The limits in force.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::limits"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::serde_fields::limits")
+    )]
     pub limits: Limits,
     /// Whether the pool was closed.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::closed"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::serde_fields::closed")
+    )]
     pub closed: bool,
 }
 

@@ -30,19 +30,22 @@ pub struct Usage {
     /// Tokens in, of every kind: uncached, read from a cache, written to one.
     #[cfg_attr(
         feature = "serde",
-        serde(deserialize_with = "crate::named::input_tokens")
+        serde(deserialize_with = "crate::serde_fields::input_tokens")
     )]
     pub input_tokens: u64,
     /// Tokens out.
     #[cfg_attr(
         feature = "serde",
-        serde(deserialize_with = "crate::named::output_tokens")
+        serde(deserialize_with = "crate::serde_fields::output_tokens")
     )]
     pub output_tokens: u64,
     /// What the tokens cost. `None` is unknown, which is not free: a pool that limits cost does not admit it,
     /// unless it was built with an [assumed cost](crate::Builder::assumed_cost).
     // Without a function of its own, serde would take an absent cost for a null one.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::cost"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::serde_fields::cost")
+    )]
     pub cost: Option<Usd>,
 }
 
@@ -113,17 +116,20 @@ pub struct Amounts {
     /// Tokens in, of every kind.
     #[cfg_attr(
         feature = "serde",
-        serde(deserialize_with = "crate::named::input_tokens")
+        serde(deserialize_with = "crate::serde_fields::input_tokens")
     )]
     pub input_tokens: u64,
     /// Tokens out.
     #[cfg_attr(
         feature = "serde",
-        serde(deserialize_with = "crate::named::output_tokens")
+        serde(deserialize_with = "crate::serde_fields::output_tokens")
     )]
     pub output_tokens: u64,
     /// Dollars.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::cost"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::serde_fields::cost")
+    )]
     pub cost: Usd,
 }
 
@@ -167,27 +173,33 @@ pub struct Spent {
     /// Tokens in, of every kind.
     #[cfg_attr(
         feature = "serde",
-        serde(deserialize_with = "crate::named::input_tokens")
+        serde(deserialize_with = "crate::serde_fields::input_tokens")
     )]
     pub input_tokens: u64,
     /// Tokens out.
     #[cfg_attr(
         feature = "serde",
-        serde(deserialize_with = "crate::named::output_tokens")
+        serde(deserialize_with = "crate::serde_fields::output_tokens")
     )]
     pub output_tokens: u64,
     /// Their cost. An unpriced call is in it at what was reserved for it or the pool's assumed
     /// cost, and at zero where there was neither. So while there are unpriced calls, the true
     /// cost may be more than this, or less.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::cost"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::serde_fields::cost")
+    )]
     pub cost: Usd,
     /// Calls counted, the unpriced ones included.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::named::calls"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::serde_fields::calls")
+    )]
     pub calls: u64,
     /// Those of the calls whose cost is unknown. The count stops at 4,294,967,295.
     #[cfg_attr(
         feature = "serde",
-        serde(deserialize_with = "crate::named::unpriced_calls")
+        serde(deserialize_with = "crate::serde_fields::unpriced_calls")
     )]
     pub unpriced_calls: u64,
     /// Those of the calls that count, in whole or in part, for what was reserved, because nobody knows
@@ -197,14 +209,14 @@ pub struct Spent {
     /// not have been billed at all. The count stops at 4,294,967,295.
     #[cfg_attr(
         feature = "serde",
-        serde(deserialize_with = "crate::named::forfeited_calls")
+        serde(deserialize_with = "crate::serde_fields::forfeited_calls")
     )]
     pub forfeited_calls: u64,
     /// The part of `cost` that forfeited calls counted without knowing: what was reserved for them, or
     /// what was missing to the pool's assumed cost.
     #[cfg_attr(
         feature = "serde",
-        serde(deserialize_with = "crate::named::forfeited_cost")
+        serde(deserialize_with = "crate::serde_fields::forfeited_cost")
     )]
     pub forfeited_cost: Usd,
 }

@@ -14,6 +14,10 @@ mod provider;
 mod reconcile;
 #[path = "../src/guide/retries.rs"]
 mod retries;
+#[path = "../src/guide/several_pools.rs"]
+mod several_pools;
+#[path = "../src/guide/shutdown.rs"]
+mod shutdown;
 #[path = "../src/guide/streams.rs"]
 mod streams;
 #[path = "support/mixed.rs"]
@@ -220,4 +224,73 @@ async fn without_a_reconciler_the_difference_is_in_a_number() {
         spent.cost,
         Usd::from_nanos(bill.nano_dollars).saturating_add(too_much)
     );
+}
+
+#[tokio::test]
+async fn a_call_of_two_pools_is_in_both_or_in_none() {
+    let world = World::new(Limits::unlimited()).await;
+    let run = BudgetPool::new(Limits::unlimited().calls(2));
+    for (call, goes) in [
+        Goes::Well(300),
+        Goes::Overloaded,
+        Goes::Well(500),
+        Goes::Well(1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let request = request(format!("{call}"), goes);
+        let done =
+            several_pools::call_of_run(&run, &world.pool, &world.price, &world.client, &request)
+                .await;
+        match call {
+            0 | 2 => assert!(done.is_ok(), "{done:?}"),
+            1 => assert!(matches!(done, Err(Error::Provider(_))), "{done:?}"),
+            _ => assert!(matches!(done, Err(Error::Budget(_))), "{done:?}"),
+        }
+    }
+    assert_eq!(world.agrees().calls, 2);
+    assert_eq!(run.spent(), world.pool.spent());
+}
+
+#[tokio::test]
+async fn a_drain_waits_for_calls_in_flight_and_admits_no_more() {
+    let world = World::new(Limits::unlimited()).await;
+    let mut calls = JoinSet::new();
+    for call in 0..10 {
+        let (pool, price, client) = (world.pool.clone(), world.price, world.client);
+        let request = request(format!("{call}"), Goes::Well(100));
+        calls.spawn(async move { one_call::one_call(&pool, &price, &client, &request).await });
+    }
+    while world.pool.spent().calls < 3 {
+        yield_now().await;
+    }
+    let end = shutdown::drain(&world.pool, PATIENT).await;
+    assert_eq!((end.calls_in_flight, end.closed), (0, true));
+    assert_eq!(world.agrees().calls, end.spent.calls);
+    assert!(world.pool.try_reserve(Default::default()).is_err());
+}
+
+/// The guide shows its recipes as text: the example has to compile and run each of them.
+#[test]
+fn every_recipe_of_the_guide_is_shown_and_run() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("a file");
+    let guide = read("src/guide/mod.rs");
+    for user in [read("examples/recipes/main.rs"), read("tests/bill.rs")] {
+        let mut recipes = 0;
+        for file in root.join("src/guide").read_dir().expect("a folder") {
+            let name = file.expect("a file").file_name();
+            let name = name.to_str().expect("a name in ASCII");
+            if name != "mod.rs" {
+                assert!(user.contains(&format!("src/guide/{name}\"]")), "{name}");
+                assert!(
+                    guide.contains(&format!("include_str!(\"{name}\")")),
+                    "{name}"
+                );
+                recipes += 1;
+            }
+        }
+        assert_eq!(recipes, guide.matches("include_str!").count());
+    }
 }

@@ -5,12 +5,12 @@
 mod builder;
 #[path = "../../src/call.rs"]
 mod call;
+#[path = "../../src/call_state.rs"]
+mod call_state;
 #[path = "../../src/decimal.rs"]
 mod decimal;
 #[path = "../../src/dimension.rs"]
 mod dimension;
-#[path = "../../src/entry.rs"]
-mod entry;
 #[path = "../../src/layout.rs"]
 mod layout;
 #[path = "../../src/limits.rs"]

@@ -1,4 +1,5 @@
-//! How long a thread waits before it looks again.
+//! How long a thread pauses before it looks again. (After how much of that it goes round, on a detour, is
+//! `patience` in `src/sync.rs`.)
 
 use crate::sync::{spin_loop, yield_now};
 

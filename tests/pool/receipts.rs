@@ -49,8 +49,8 @@ fn a_receipt_says_in_words_what_was_counted_and_what_is_too_much_and_nothing_els
     assert_eq!(
         pool.charge(usage(0, 0, 4)).to_string(),
         "counted $0.000000004 in 1 call; spent $0.000000009 in 3 calls; \
-         beyond its reservation: cost=$0.000000004; \
-         over limit: output_tokens=15, cost=$0.000000002"
+         beyond its reservation: cost_usd=$0.000000004; \
+         over limit: output_tokens=15, cost_usd=$0.000000002"
     );
 
     let pool = BudgetPool::unconstrained();
@@ -137,7 +137,7 @@ fn the_log_line_of_a_forfeited_call_is_the_one_of_the_documentation() {
     assert_eq!(
         call.forfeit().to_string(),
         "counted $0.03 in 1 call (a guess: forfeited); spent $0.03 in 1 call; \
-         over limit: cost=$0.01"
+         over limit: cost_usd=$0.01"
     );
 }
 

@@ -24,7 +24,7 @@ enum Stage {
     Ended,
 }
 
-pub(crate) struct Entry<P: Borrow<BudgetPool>> {
+pub(crate) struct CallState<P: Borrow<BudgetPool>> {
     pool: P,
     /// What the pool has reserved for this call. The calls are 1.
     reserved: Tally,
@@ -42,7 +42,7 @@ struct Reports {
     unpriced: bool,
 }
 
-impl<P: Borrow<BudgetPool>> Entry<P> {
+impl<P: Borrow<BudgetPool>> CallState<P> {
     /// For a call for which the pool has just reserved this.
     #[inline]
     pub(crate) fn new(pool: P, reserved: Tally, unpriced: bool) -> Self {
@@ -233,7 +233,7 @@ impl<P: Borrow<BudgetPool>> Entry<P> {
     }
 }
 
-impl<P: Borrow<BudgetPool>> Drop for Entry<P> {
+impl<P: Borrow<BudgetPool>> Drop for CallState<P> {
     #[inline]
     fn drop(&mut self) {
         // Nobody is there to read a receipt.
