@@ -32,7 +32,8 @@ impl BudgetPool {
 #[derive(Debug, Clone, Default)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct Builder {
-    limits: Limits,
+    limits: Option<Limits>,
+    saved_limits: Limits,
     assumed_cost: Option<Usd>,
     threads: usize,
     spent: Spent,
@@ -50,9 +51,10 @@ pub enum Restore {
 }
 
 impl Builder {
-    /// The limits. Without this the pool is unlimited.
+    /// The limits. Without this they are those of the [restored](Self::restore) snapshot, and without
+    /// that the pool is unlimited.
     pub fn limits(mut self, limits: Limits) -> Builder {
-        self.limits = limits;
+        self.limits = Some(limits);
         self
     }
 
@@ -63,10 +65,10 @@ impl Builder {
         self
     }
 
-    /// Allocates beforehand what this many threads need if all of them are inside operations of the
-    /// pool at once (at most 4,096; 384 bytes for each after the first). Then these do not
-    /// allocate. (It would take several lanes to change hands, each just after a caller that searches
-    /// for a free one has passed it.) Count a signal handler that uses the pool as one more thread.
+    /// Allocates beforehand what this many threads need if all of them are inside operations at once
+    /// (at most 4,096; 384 bytes for each after the first). An operation then allocates only in a rare
+    /// race, when several lanes change hands just behind a thread that searches for a free one. Count a
+    /// signal handler that uses the pool as one more thread.
     pub fn threads(mut self, threads: usize) -> Builder {
         self.threads = threads;
         self
@@ -76,8 +78,9 @@ impl Builder {
     /// they were, and what was reserved is counted or dropped, as `reserved` says. Counts
     /// stop at `u64::MAX`.
     ///
-    /// The limits are the builder's own; what was spent may be more. A pool that was
-    /// closed is open again.
+    /// [`limits`](Self::limits), called before or after this, replaces the limits of the snapshot. What
+    /// was spent may be more than they are. The pool is open, also if it was closed, and has this
+    /// builder's assumed cost: a snapshot has none.
     ///
     /// # Examples
     ///
@@ -91,15 +94,16 @@ impl Builder {
     /// let saved = old.snapshot(); // with the feature `serde`: to a file
     ///
     /// let pool = BudgetPool::builder()
-    ///     .limits(limits)
     ///     .restore(&saved, Restore::ReservedAsSpent)
     ///     .build();
-    /// assert_eq!(pool.snapshot().spent.cost, "0.6".parse()?);
+    /// assert_eq!(pool.spent().cost, "0.6".parse()?);
+    /// assert_eq!(pool.limits(), limits);
     /// # drop(reservation);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn restore(mut self, snapshot: &Snapshot, reserved: Restore) -> Builder {
         self.spent = snapshot.spent;
+        self.saved_limits = snapshot.limits;
         if reserved == Restore::ReservedAsSpent {
             let forfeited = Guesses {
                 unpriced_calls: 0,
@@ -122,7 +126,8 @@ impl Builder {
             assumed_cost: self.assumed_cost,
             ..Fixed::default()
         };
-        let pool = BudgetPool::from_parts(self.spent, self.limits, fixed);
+        let pool =
+            BudgetPool::from_parts(self.spent, self.limits.unwrap_or(self.saved_limits), fixed);
         pool.make_lanes(self.threads);
         pool
     }

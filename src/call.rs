@@ -19,7 +19,7 @@ use crate::usage::{Amounts, Usage};
 /// | end | for | tokens and cost | the call |
 /// |---|---|---|---|
 /// | [`settle`](Self::settle) | the usage is known | what was used | counted |
-/// | [`settle_at_least`](Self::settle_at_least) | a stream was cut off | what was used or reserved, the larger | counted, as forfeited if the reservation was the larger |
+/// | [`settle_at_least`](Self::settle_at_least) | a stream was cut off, or the answer has no usage | what was used or reserved, the larger | counted, as forfeited if the reservation was the larger |
 /// | [`forfeit`](Self::forfeit), or a drop | nobody knows | what was reserved | counted, as forfeited |
 /// | [`release`](Self::release) | nothing was billed | back to the pool | not counted, unless something was reported |
 ///
@@ -30,18 +30,20 @@ use crate::usage::{Amounts, Usage};
 ///
 /// # Costs that are unknown
 ///
-/// A call that settles without a cost counts at the pool's
-/// [assumed cost](crate::Builder::assumed_cost), or at what was reported and is still reserved if that
-/// is more. The pool counts it in [`Spent::unpriced_calls`](crate::Spent::unpriced_calls). If the latest
-/// report had no cost, every ending counts the reserved cost, unless `settle` is given a known one.
+/// If the cost of a call is not known when it ends, the call counts at the pool's
+/// [assumed cost](crate::Builder::assumed_cost), or at the sum of what was [reported](Self::reported) and
+/// is still [reserved](Self::reserved) if that is more. That may be more than was reserved. It is so for a
+/// `settle` without a cost, for a drop and a `forfeit` if the latest report or the estimate had none, and
+/// for a `release` if the latest report had none. The pool counts such calls in
+/// [`Spent::unpriced_calls`](crate::Spent::unpriced_calls).
 ///
 /// # Only once
 ///
 /// ```compile_fail,E0382
 /// # use token_budget_pool::{BudgetPool, Usage};
 /// # let pool = BudgetPool::unconstrained();
-/// let call = pool.try_reserve(Usage::default()).unwrap().start();
-/// let receipt = call.settle(Usage::default());
+/// let call = pool.try_reserve(Usage::ZERO).unwrap().start();
+/// let receipt = call.settle(Usage::ZERO);
 /// let receipt = call.forfeit(); // moved: does not compile
 /// ```
 ///
@@ -77,7 +79,8 @@ impl<P: Borrow<BudgetPool>> Call<P> {
     /// Ends the call with the usage of all of it, as providers report it: counts what was not
     /// reported yet, and gives back the rest. Counts also what goes past a limit; the receipt says
     /// so. Without a cost, the reserved cost is counted, or what is missing to the pool's assumed
-    /// cost if that is more, and the call is unpriced.
+    /// cost if that is more, and the call is unpriced. Tokens that you do not know do not count: without
+    /// them use [`settle_at_least`](Self::settle_at_least).
     ///
     /// # Examples
     ///
@@ -98,8 +101,8 @@ impl<P: Borrow<BudgetPool>> Call<P> {
         self.state.settle(actual)
     }
 
-    /// Ends a call that was cut off: counts, of each dimension, the larger of `actual` and what was
-    /// reported and is still reserved. Where that is more than `actual`, the call counts as forfeited.
+    /// Ends a call that was cut off, or whose answer has no usage: counts, of each dimension, the larger of
+    /// `actual` and the sum of what was reported and is still reserved. Where that is more than `actual`, the call counts as forfeited.
     ///
     /// # Examples
     ///
@@ -119,7 +122,8 @@ impl<P: Borrow<BudgetPool>> Call<P> {
         self.state.settle_at_least(actual)
     }
 
-    /// Ends the call and counts all that is reserved for it, where nobody knows what it used.
+    /// Ends the call and counts all that is still reserved for it, beside what was reported, where nobody
+    /// knows what it used.
     pub fn forfeit(mut self) -> Receipt {
         self.state.forfeit()
     }
@@ -186,7 +190,8 @@ impl<P: Borrow<BudgetPool>> Call<P> {
     }
 
     /// Gives back what is reserved beyond `most`. See
-    /// [`Reservation::shrink_to`](crate::Reservation::shrink_to).
+    /// [`Reservation::shrink_to`](crate::Reservation::shrink_to). What is given back no longer counts if
+    /// the call is dropped or forfeited.
     pub fn shrink_to(&mut self, most: Usage) {
         self.state.shrink_to(most);
     }

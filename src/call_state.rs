@@ -82,7 +82,8 @@ impl<P: Borrow<BudgetPool>> CallState<P> {
             unpriced: more.cost.is_none(),
         };
         if let (None, Some(assumed)) = (more.cost, pool.fixed().assumed_cost) {
-            request.unpriced = false;
+            // One call has one assumed cost. It does not stand for more of a call whose cost was known.
+            request.unpriced = !self.estimate_unpriced;
             let (reported, reserved) = (self.reported().cost, self.reserved.cost);
             let missing = assumed.as_nanos().saturating_sub(reported);
             request.asked.cost = missing.saturating_sub(reserved);

@@ -29,8 +29,21 @@
 //!
 //! # Only after the call
 //!
-//! Where calls are cheap and short it is enough to count them afterwards. That is what version 0.1 did,
-//! and it still works with the same names:
+//! Where calls are cheap and short it is enough to count them afterwards. [`BudgetPool::charge`] always
+//! counts, and its receipt says when a limit was passed:
+//!
+//! ```
+//! use token_budget_pool::{BudgetPool, Limits, Usage, Usd};
+//!
+//! let pool = BudgetPool::new(Limits::unlimited().cost(Usd::dollars(1)));
+//! let receipt = pool.charge(Usage::tokens(1_000, 500).cost(Usd::cents(5)));
+//! if receipt.over_limit.any() {
+//!     pool.close(); // no more calls
+//! }
+//! ```
+//!
+//! Version 0.1 counted only what fits. That still works with the same names. A call that `record` refuses
+//! is not counted, although its money is gone, so stop at the first error:
 //!
 //! ```
 //! use token_budget_pool::{BudgetPool, Caps};
@@ -54,20 +67,20 @@
 //!   nano-dollars ([`Usd`]), so nothing drifts.
 //! - **No admission passes a limit.** A call is admitted only if `spent + reserved` of every dimension
 //!   that it asks for stays within its limit. Two things can leave it beyond: what is spent already
-//!   ([`BudgetPool::charge`], [`Call::settle`], [`Call::report`], [`Builder::restore`]), and limits that
-//!   are lowered later. A receipt says by how much `spent` alone is beyond.
+//!   ([`BudgetPool::charge`], [`Call::settle`], [`Call::report`], the end of a call whose cost is unknown,
+//!   [`Builder::restore`]), and limits that are lowered later. A receipt says by how much `spent` alone is beyond.
 //! - **No false refusal.** For lack of room, a call is refused only if there was a moment during it at
 //!   which the pool was too full for it. A limit refuses only calls that ask for more of its dimension.
 //!   (A closed pool refuses every admission. An invalid cost is always refused. An unknown cost is
 //!   refused where cost is limited and none was assumed.)
 //! - **Snapshots that existed.** All numbers of a [`Snapshot`] are of one moment, no older than anything
 //!   that happened before the call. They never run backwards in one thread.
-//! - **Lock-free.** A thread that is suspended anywhere inside a call, for ever, stops no other, and
-//!   there is no lock to poison. Callers usually take turns, as at a short spinlock, but none
-//!   depends on the holder: one that has waited for some tens of microseconds, and given way to other
-//!   threads a few times, goes round it. It is not wait-free, nor fair: one call may lose to others
-//!   again and again. A snapshot writes nothing shared, unless updates come between 16 times in a row.
-//!   Neither does a call that is refused, if the thread's last call was refused by the same pool.
+//! - **Lock-free.** A thread that is suspended anywhere inside an operation (one method of the pool), for
+//!   ever, stops no other, and there is no lock to poison. Threads usually take turns, as at a short
+//!   spinlock, but none depends on the holder: one that has waited for some tens of microseconds, and given
+//!   way to other threads a few times, goes round it. It is not wait-free, nor fair: one operation may lose
+//!   to others again and again. A snapshot writes nothing shared, unless 16 updates in a row come
+//!   between. A refusal writes nothing shared if this thread's last operation was refused by the same pool.
 //! - **Fails closed.** NaN, negative and infinite costs, amounts that overflow and limits that make no
 //!   sense are errors that name the field and the value, and change no total
 //!   ([`BudgetPool::with_caps`], which has no error to return, panics). What is spent already and
@@ -82,15 +95,18 @@
 //! - Waiting for room: where [`Rejected::is_busy`], try again.
 //! - Expiry of reservations: one that is leaked keeps its amount for good.
 //! - Idempotency keys: charging one call twice counts it twice. Only [`Call::report`] may be repeated.
+//! - Rates and refills: a limit bounds the total since the start or the last [`BudgetPool::reset`]. For
+//!   requests per minute use a rate limiter, for concurrency a semaphore.
 //! - A budget shared between processes or machines.
 //!
-//! # Limits
+//! # Limitations
 //!
-//! - A call that never ends (its thread is suspended for ever, or killed, or, on Linux, was not copied
-//!   by `fork`) keeps one lane of the pool: memory of 384 bytes (x86-64). Until another call is
-//!   accepted, new ones may first wait as described above. Up to 4,095 such calls leave a pool working.
-//! - A lane is appended, which calls the allocator, when a call finds every lane held. This happens
-//!   when more calls are suspended at once than ever before. [`Builder::threads`] appends lanes
+//! - An operation that never ends (its thread is suspended for ever, or killed, or, on Linux, was not
+//!   copied by `fork`) keeps one lane of the pool: memory of 384 bytes (x86-64). Until another operation
+//!   is accepted, new ones may first wait as described above. Up to 4,095 of these leave a pool working.
+//!   (An LLM call in flight keeps no lane.)
+//! - A lane is appended, which calls the allocator, when an operation finds every lane held. This happens
+//!   when more of them are suspended at once than ever before. [`Builder::threads`] appends lanes
 //!   beforehand. With one more for it, a record from a signal handler that interrupted a record
 //!   works too. (In a library that was loaded at run time, a thread's first call may allocate its
 //!   thread-locals.)

@@ -57,7 +57,8 @@ pub struct Limits {
         serde(default, deserialize_with = "crate::serde_fields::cost")
     )]
     pub cost: Option<Usd>,
-    /// Calls.
+    /// Calls in all, those in flight included, since the start or the last reset. That is not a rate, and
+    /// not how many run at once.
     #[cfg_attr(
         feature = "serde",
         serde(default, deserialize_with = "crate::serde_fields::calls")
@@ -106,7 +107,7 @@ impl Limits {
         self
     }
 
-    /// These limits with at most `calls`.
+    /// These limits with at most `calls` in all, since the start or the last reset.
     #[must_use]
     pub const fn calls(mut self, calls: u64) -> Limits {
         self.calls = Some(calls);

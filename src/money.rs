@@ -11,9 +11,8 @@ const DECIMALS: i64 = 9;
 
 /// An amount of dollars, never negative, exact to the nano-dollar.
 ///
-/// The amount is a count of micro-dollars with three decimals: one unit is a thousandth of a micro-dollar, and
-/// 1,000,000,000 units are a dollar. The decimals are there because many models cost less than a micro-dollar a
-/// token. The most that fits is [`Usd::MAX`], a little over 18.4 billion dollars.
+/// It is a count of nano-dollars: 1,000,000,000 are a dollar. Micro-dollars would be too coarse, because many
+/// models cost less than one of them per token. The most that fits is [`Usd::MAX`], a little over 18.4 billion dollars.
 ///
 /// Amounts are read from text and printed in dollars, exactly: `"0.05"`, `"$12"`, `"1781.8025385"`. With the
 /// feature `serde` an amount is a string of the same form; a number is refused, because most readers of numbers

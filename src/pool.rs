@@ -24,14 +24,14 @@ use crate::usage::{Spent, Usage};
 /// | when | method | past a limit |
 /// |---|---|---|
 /// | before the call, and settled after it | [`try_reserve`](Self::try_reserve), [`try_reserve_up_to`](Self::try_reserve_up_to), and [`_owned`](Self::try_reserve_owned) for spawned tasks | an error, nothing reserved |
-/// | after the call, or for one whose usage is known before | [`try_charge`](Self::try_charge); [`record`](Self::record) is that of version 0.1, in `f64` | an error, nothing counted |
+/// | for a call whose usage is known before | [`try_charge`](Self::try_charge); [`record`](Self::record) is that of version 0.1, in `f64` | an error, nothing counted: not for money that is spent already |
 /// | after the call, whose money is gone in any case | [`charge`](Self::charge) | counted, and the receipt says so |
 /// | just asking | [`check`](Self::check), [`spent`](Self::spent), [`remaining`](Self::remaining), [`snapshot`](Self::snapshot); [`totals`](Self::totals) is that of version 0.1 | |
 ///
 /// Every operation takes effect in one step, on all counts together: the order of the steps explains
-/// every answer. None of them takes a lock or awaits. A call that meets another one may spin and
+/// every answer. None of them takes a lock or awaits. One that meets another may spin and
 /// yield for some tens of microseconds, which is short enough for async code ([the
-/// exceptions](crate#limits)). A thread that is suspended inside one stops no other. For want of
+/// exceptions](crate#limitations)). A thread that is suspended inside one stops no other. For want of
 /// room a call is refused only if there was a moment during it at which the pool really had too
 /// little.
 ///
@@ -39,7 +39,7 @@ use crate::usage::{Spent, Usage};
 /// scheduler, usually) and others need to go on, it takes 384 bytes more for each thread that is
 /// suspended so at the same time, and keeps them until it is dropped.
 ///
-/// See the [crate's page](crate) for the everyday use and for the limits of all this.
+/// See the [crate's page](crate) for the everyday use and for what it does not do.
 pub struct BudgetPool {
     register: Register,
 }
@@ -75,7 +75,8 @@ impl BudgetPool {
 
     /// Count one call's usage as spent, if it fits; returns all that is spent now.
     ///
-    /// What [`record`](Self::record) does, in exact numbers. A cost that is unknown
+    /// What [`record`](Self::record) does, in exact numbers. If the call was made already, its money is
+    /// gone: where this refuses, count it with [`charge`](Self::charge). A cost that is unknown
     /// counts as the pool's [assumed cost](crate::Builder::assumed_cost), if it has one, and
     /// as zero otherwise, and the call is counted as unpriced.
     ///
@@ -124,8 +125,9 @@ impl BudgetPool {
     /// on every call that asks for more of a dimension that was passed is refused, until a
     /// reset or a raised limit makes room.
     ///
-    /// A cost that is unknown counts as the pool's [assumed cost](crate::Builder::assumed_cost),
-    /// if it has one, and as zero otherwise, and the call is counted as unpriced.
+    /// A cost that is unknown counts as the pool's [assumed cost](crate::Builder::assumed_cost).
+    /// Without one it counts as zero, so that a limit on cost does not see this call: assume a cost
+    /// wherever cost is limited. The call is counted as unpriced, and [`Receipt::is_guess`] says so.
     ///
     /// # Examples
     ///
@@ -149,8 +151,7 @@ impl BudgetPool {
             ..Settle::default()
         };
         let settled = self.update_always(settle);
-        let overrun = Excess::of(spend, Tally::default());
-        settled.receipt(&settle, overrun, Excess::default())
+        settled.receipt(&settle, Excess::default(), Excess::default())
     }
 
     /// Whether this usage would be admitted now. Changes nothing.

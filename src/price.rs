@@ -15,14 +15,16 @@ const LOWEST_PER_MILLION: u64 = 1_000_000;
 /// The list price of a model: four rates, each exact to a nano-dollar per million tokens.
 ///
 /// The rates are of the four kinds of token that providers price apart: input that is not in a cache, output,
-/// input read from a cache, input written to one. The default price is free. Where a write is priced by how long
+/// input read from a cache, input written to one. Where a write is priced by how long
 /// it is kept, or input by how long the prompt is, each has a `Price` of its own.
 ///
 /// With the feature `serde` a price is read straight from a model's entry in LiteLLM's price list
 /// (`input_cost_per_token` and so on) or in OpenRouter's (`prompt`, `completion`, `input_cache_read`,
 /// `input_cache_write`), as [`per_token_rounded`](Price::per_token_rounded) reads it. Numbers and texts
-/// will do. Other fields are ignored, and so are rates that apply only above some length of the prompt
-/// (`..._above_200k_tokens`): a call that pays those costs more than this price says. Without a rate
+/// will do. Other fields are ignored: fees per request, image or search, reasoning tokens at a rate of
+/// their own, cache writes for an hour, and rates above some length of the prompt
+/// (`..._above_200k_tokens`). A call that pays any of these costs more than this price says, so add
+/// them with [`Usage::checked_add`]. Without a rate
 /// for cache reads or writes, or with one of zero for writes, these cost what uncached input costs. A
 /// number so small that the JSON reader takes it for zero is zero.
 ///
@@ -49,7 +51,7 @@ const LOWEST_PER_MILLION: u64 = 1_000_000;
 /// # Ok::<(), token_budget_pool::InvalidPrice>(())
 /// ```
 // Each field in nano-dollars per million tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Price {
     uncached_input: u64,
     output: u64,
@@ -86,7 +88,7 @@ impl<'a> Rates<'a> {
 }
 
 /// The tokens of one call by how they are priced. No token may be counted as two kinds, or it is paid
-/// twice.
+/// twice. An answer without a usage is not `Tokens::default()`, which is priced at zero.
 ///
 /// Anthropic's `input_tokens` leaves cached tokens out and is `uncached_input` as it is. OpenAI's
 /// `prompt_tokens` (`input_tokens` in its Responses API) includes them: subtract first.
@@ -125,6 +127,15 @@ pub struct Tokens {
 }
 
 impl Price {
+    /// The price of a model that costs nothing. A model whose price you do not know is not this: give
+    /// its usage as [`Usage::tokens`], at an unknown cost.
+    pub const FREE: Price = Price {
+        uncached_input: 0,
+        output: 0,
+        cache_read: 0,
+        cache_write: 0,
+    };
+
     /// A price in dollars per token, the unit of LiteLLM's and OpenRouter's lists. The texts are read
     /// exactly.
     ///
@@ -233,8 +244,8 @@ impl Price {
     /// The cost is summed exactly and rounded once, up, to the nano-dollar. The input tokens of the result are
     /// the sum of the three kinds.
     ///
-    /// A cost of more than [`Usd::MAX`] is unknown in the result, and input tokens of more than `u64::MAX`
-    /// are just that many at an unknown cost. So a pool that limits cost admits no such call.
+    /// A cost of more than [`Usd::MAX`] is [`Usd::MAX`], and so is that of more than `u64::MAX` input
+    /// tokens, which are just that many. No lower limit on cost admits such a call.
     pub fn usage(&self, tokens: Tokens) -> Usage {
         let input = u128::from(tokens.uncached_input)
             + u128::from(tokens.cache_read)
@@ -242,7 +253,10 @@ impl Price {
         Usage {
             input_tokens: u64::try_from(input).unwrap_or(u64::MAX),
             output_tokens: tokens.output,
-            cost: self.cost(tokens).filter(|_| input <= u64::MAX.into()),
+            cost: Some(match self.cost(tokens) {
+                Some(cost) if input <= u64::MAX.into() => cost,
+                _ => Usd::MAX,
+            }),
         }
     }
 
@@ -257,10 +271,11 @@ impl Price {
         u64::try_from(cost).ok().map(Usd::from_nanos)
     }
 
-    /// The most that a call with a prompt of this many tokens can cost: what to reserve for it. All of
-    /// the prompt costs the highest of the three rates for input (a write to a cache often costs more than
-    /// uncached input), and the output is as long as it may get. A cost of more than [`Usd::MAX`] is unknown
-    /// in the result, as in [`usage`](Price::usage).
+    /// The most that the tokens of one answer to a prompt of this many can cost: what to reserve for a
+    /// call. Not in it are more than one answer (`n`: multiply `max_output`), tokens that tools of the
+    /// provider add to the prompt, and fees per request. All of the prompt costs the highest of the three rates for input (a write to a cache often costs more than
+    /// uncached input), and the output is as long as it may get. A cost of more than [`Usd::MAX`] is
+    /// [`Usd::MAX`], as in [`usage`](Price::usage).
     ///
     /// # Examples
     ///
@@ -543,7 +558,7 @@ mod tests {
         assert_eq!((usage.input_tokens, usage.output_tokens), (14, 3));
         assert_eq!(usage.cost, Usd::from_micros(2 + 30 + 500 + 7_000));
         assert_eq!(
-            Price::default().usage(tokens(1, 1, 1, 1)),
+            Price::FREE.usage(tokens(1, 1, 1, 1)),
             Usage::tokens(3, 1).cost(Usd::ZERO)
         );
     }
@@ -562,12 +577,13 @@ mod tests {
     }
 
     #[test]
-    fn a_cost_that_overflows_is_unknown() {
-        let free = Price::default();
+    fn a_cost_that_overflows_is_the_most() {
+        let free = Price::FREE;
         let usage = free.usage(tokens(u64::MAX, u64::MAX, 0, 0));
         assert_eq!(usage.cost, Some(Usd::ZERO));
         for too_many in [tokens(u64::MAX, 7, 1, 0), tokens(u64::MAX, 7, 0, 1)] {
-            assert_eq!(free.usage(too_many), Usage::tokens(u64::MAX, 7));
+            let most = Usage::tokens(u64::MAX, 7).cost(Usd::MAX);
+            assert_eq!(free.usage(too_many), most);
         }
 
         let dear = Price::per_million(all("18446744073.709551615")).unwrap();
@@ -575,13 +591,13 @@ mod tests {
         assert_eq!(usage.cost, Some(Usd::MAX));
         assert_eq!(
             dear.usage(tokens(0, 1_000_001, 0, 0)),
-            Usage::tokens(0, 1_000_001)
+            Usage::tokens(0, 1_000_001).cost(Usd::MAX)
         );
-        assert_eq!(dear.worst_case(0, 1_000_001).cost, None);
+        assert_eq!(dear.worst_case(0, 1_000_001).cost, Some(Usd::MAX));
         // The exact costs are just above 2^128 and would wrap round to an amount that fits.
-        assert_eq!(dear.usage(tokens(u64::MAX, 3, 0, 0)).cost, None);
-        assert_eq!(dear.usage(tokens(0, u64::MAX, 3, 0)).cost, None);
-        assert_eq!(dear.usage(tokens(0, u64::MAX, 0, 3)).cost, None);
+        assert_eq!(dear.usage(tokens(u64::MAX, 3, 0, 0)).cost, Some(Usd::MAX));
+        assert_eq!(dear.usage(tokens(0, u64::MAX, 3, 0)).cost, Some(Usd::MAX));
+        assert_eq!(dear.usage(tokens(0, u64::MAX, 0, 3)).cost, Some(Usd::MAX));
     }
 
     #[test]
@@ -636,7 +652,7 @@ mod tests {
             assert_eq!(read(&json), price(Rates::uncached("0.95", "5")), "{none}");
         }
         let free = r#"{"input_cost_per_token": 0, "output_cost_per_token": 0.0}"#;
-        assert_eq!(read(free), Ok(Price::default()));
+        assert_eq!(read(free), Ok(Price::FREE));
     }
 
     #[cfg(feature = "serde")]

@@ -40,9 +40,9 @@ pub struct Receipt {
     /// All that the pool has counted, this included: the totals of exactly this
     /// step.
     pub spent: Spent,
-    /// By how much this step counted more than was reserved for the call. A
-    /// [`charge`](crate::BudgetPool::charge) has nothing reserved, so this is all its tokens and cost.
-    /// The calls are zero, here and in `over_reported`.
+    /// By how much this step counted more than was reserved for the call. Nothing for a
+    /// [`charge`](crate::BudgetPool::charge), which has no reservation. The calls are zero, here and in
+    /// `over_reported`.
     pub overrun: Excess,
     /// By how much more was reported than the call came to. It stays counted:
     /// what is spent is never lowered.

@@ -59,6 +59,9 @@ impl BudgetPool {
     /// Record one call's usage: tokens in, tokens out, and dollars. Returns the
     /// updated totals on success.
     ///
+    /// A call that is refused is not counted. If it was made already, its money is gone: count it with
+    /// [`charge`](Self::charge), or stop at the first error, as version 0.1 meant it.
+    ///
     /// The dollars are taken to the nearest nano-dollar, half away from zero, but an
     /// amount above zero never becomes zero. [`try_charge`](Self::try_charge) is the same without
     /// floating point.

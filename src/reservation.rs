@@ -166,8 +166,8 @@ impl BudgetPool {
 /// ```compile_fail,E0599
 /// # use token_budget_pool::{BudgetPool, Usage};
 /// # let pool = BudgetPool::unconstrained();
-/// let reservation = pool.try_reserve(Usage::default()).unwrap();
-/// let receipt = reservation.settle(Usage::default()); // not started: does not compile
+/// let reservation = pool.try_reserve(Usage::ZERO).unwrap();
+/// let receipt = reservation.settle(Usage::ZERO); // not started: does not compile
 /// ```
 ///
 /// `let _ =` drops at once; bind it to a name. A reservation that is leaked (`mem::forget`) keeps its
@@ -208,9 +208,9 @@ impl<P: Borrow<BudgetPool>> Reservation<P> {
     /// Reserves this much more, if it fits. A refusal has what this call has reserved already in
     /// [`requested`](crate::Exceeded::requested), not in [`reserved`](crate::Exceeded::reserved).
     ///
-    /// If `more` has no cost, the reservation grows until what was reported and what is reserved reach
-    /// the pool's assumed cost, if it has one. A later [`forfeit`](Call::forfeit) or drop of the call
-    /// counts it as unpriced.
+    /// Give `more` a cost if the estimate had one: without it, it is refused where cost is limited. If
+    /// neither has a cost, the reservation grows until what was reported and what is reserved reach the
+    /// pool's assumed cost. A later [`forfeit`](Call::forfeit) or drop of the call counts it as unpriced.
     ///
     /// # Errors
     ///

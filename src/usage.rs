@@ -5,8 +5,6 @@ use crate::money::Usd;
 
 /// What one call used, or may use: tokens in, tokens out, and what they cost.
 ///
-/// The default is nothing at no cost.
-///
 /// With the feature `serde` all three fields must be there; an unknown cost is `null`.
 ///
 /// # Examples
@@ -50,6 +48,9 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Nothing, at no cost. What is not known is not this: [`Usage::tokens`] has an unknown cost.
+    pub const ZERO: Usage = Usage::tokens(0, 0).cost(Usd::ZERO);
+
     /// This many tokens, at a cost that is unknown until [`cost`](Usage::cost()) sets it.
     #[must_use]
     pub const fn tokens(input: u64, output: u64) -> Usage {
@@ -93,12 +94,6 @@ impl Usage {
             cost: self.cost.unwrap_or(Usd::ZERO).as_nanos(),
             calls: 0,
         }
-    }
-}
-
-impl Default for Usage {
-    fn default() -> Usage {
-        Usage::tokens(0, 0).cost(Usd::ZERO)
     }
 }
 
@@ -263,9 +258,9 @@ mod tests {
 
     #[test]
     fn an_unknown_cost_is_not_a_cost_of_zero() {
-        assert_eq!(Usage::default().cost, Some(Usd::ZERO));
-        assert_ne!(Usage::tokens(0, 0), Usage::default());
-        assert_eq!(Usage::tokens(0, 0).cost(Usd::ZERO), Usage::default());
+        assert_eq!(Usage::ZERO.cost, Some(Usd::ZERO));
+        assert_ne!(Usage::tokens(0, 0), Usage::ZERO);
+        assert_eq!(Usage::tokens(0, 0).cost(Usd::ZERO), Usage::ZERO);
     }
 
     #[test]
@@ -275,7 +270,7 @@ mod tests {
             .checked_add(Usage::tokens(3, 40).cost(CENT));
         assert_eq!(sum, Some(Usage::tokens(4, 60).cost(CENT.saturating_mul(2))));
         let usage = Usage::tokens(1, 2).cost(CENT);
-        assert_eq!(usage.checked_add(Usage::default()), Some(usage));
+        assert_eq!(usage.checked_add(Usage::ZERO), Some(usage));
     }
 
     #[test]
@@ -293,12 +288,12 @@ mod tests {
             (Usage::tokens(u64::MAX, 0), Usage::tokens(1, 0)),
             (Usage::tokens(0, u64::MAX), Usage::tokens(0, 1)),
             (
-                Usage::default().cost(Usd::MAX),
-                Usage::default().cost(Usd::from_nanos(1)),
+                Usage::ZERO.cost(Usd::MAX),
+                Usage::ZERO.cost(Usd::from_nanos(1)),
             ),
         ] {
             assert_eq!(full.checked_add(one), None);
-            assert!(full.checked_add(Usage::default()).is_some());
+            assert!(full.checked_add(Usage::ZERO).is_some());
         }
     }
 

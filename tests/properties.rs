@@ -294,8 +294,8 @@ proptest! {
 fn the_check_of_refusals_can_fail() {
     // What `explains_itself` is worth: a made-up refusal that does not.
     let pool = BudgetPool::new(Limits::unlimited().calls(1));
-    let _ = pool.charge(Usage::default());
-    let Err(Rejected::Exceeded(real)) = pool.check(Usage::default()) else {
+    let _ = pool.charge(Usage::ZERO);
+    let Err(Rejected::Exceeded(real)) = pool.check(Usage::ZERO) else {
         panic!("a full pool has no room");
     };
     let Answer::Refused(real) = Answer::from(Rejected::Exceeded(real)) else {

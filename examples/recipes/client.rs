@@ -109,9 +109,15 @@ impl Client {
 /// An answer that comes in parts. Dropped, it closes the connection.
 pub struct Stream(Incoming);
 
+pub struct Part {
+    /// What was used so far.
+    pub used: Tokens,
+    pub is_last: bool,
+}
+
 impl Stream {
-    /// What was used so far. After the last part, `None`.
-    pub async fn next(&mut self) -> Option<Result<Tokens, Error>> {
+    /// The next part. `None` after the last one, and also where the provider stopped before it.
+    pub async fn next(&mut self) -> Option<Result<Part, Error>> {
         loop {
             let frame = match self.0.frame().await? {
                 Ok(frame) => frame,
@@ -120,7 +126,11 @@ impl Stream {
             if let Some(line) = frame.data_ref() {
                 // Several lines may have come at once: the last one has the most.
                 let last = line.trim_ascii().rsplit(|&byte| byte == b'\n').next();
-                return Some(read(last.unwrap_or_default()).map(tokens));
+                let part = |billed: Billed| Part {
+                    used: tokens(billed),
+                    is_last: !billed.running,
+                };
+                return Some(read(last.unwrap_or_default()).map(part));
             }
         }
     }

@@ -53,12 +53,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let done = one_call::one_call(&pool, &price, &client, &request("one", Goes::Well(700))).await;
     println!("one call: {done:?}");
 
-    let attempts = [
-        request("attempt-1", Goes::TooManyRequests),
+    let first = request("attempt-1", Goes::TooManyRequests);
+    let others = [
         request("attempt-2", Goes::Overloaded),
         request("attempt-3", Goes::Well(300)),
     ];
-    let done = retries::call_with_retries(&pool, &price, &client, &attempts).await;
+    let wait = Duration::from_millis(2);
+    let done = retries::call_with_retries(wait, &pool, &price, &client, &first, &others).await;
     println!("after two retries: {done:?}");
 
     for (id, goes) in [("slow", Goes::Slowly(900)), ("cut", Goes::Cut(800))] {
@@ -73,10 +74,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         _ => ControlFlow::Break(()),
     };
     let streamed = request("stream", Goes::Well(1_000));
-    streams::stream(&pool, &price, &client, &streamed, &reconciler, enough)
-        .await
-        .map_err(|error| format!("{error:?}"))?;
-    println!("a stream, dropped after 300 tokens");
+    let done = streams::stream(&pool, &price, &client, &streamed, &reconciler, enough).await;
+    println!("a stream, dropped after 300 tokens: {done:?}");
 
     let run = BudgetPool::new(Limits::unlimited().calls(1));
     for id in ["first-of-run", "second-of-run"] {

@@ -51,6 +51,8 @@ pub enum Goes {
     Overloaded,
     /// The connection breaks after all output was generated: billed.
     Cut(u64),
+    /// The stream ends halfway, without its last part and without an error.
+    EndsEarly(u64),
 }
 
 /// What a call has been billed, in tokens.
@@ -157,7 +159,10 @@ impl Provider {
         let output = match request.goes {
             Goes::TooManyRequests => return Ok(text(StatusCode::TOO_MANY_REQUESTS, String::new())),
             Goes::Overloaded => return Ok(text(StatusCode::SERVICE_UNAVAILABLE, String::new())),
-            Goes::Well(output) | Goes::Slowly(output) | Goes::Cut(output) => output,
+            Goes::Well(output)
+            | Goes::Slowly(output)
+            | Goes::Cut(output)
+            | Goes::EndsEarly(output) => output,
         };
         let output = output.min(request.max_tokens);
         let running = head.uri.path() == "/v1/streams";
@@ -229,7 +234,12 @@ impl Body for Generation {
         }
         call.completion_tokens = (call.completion_tokens + 100).min(this.output);
         call.running = call.completion_tokens < this.output;
-        let line = format!("{}\n", json!(call));
+        let mut part = *call;
+        if matches!(this.request.goes, Goes::EndsEarly(_)) {
+            part.running = true;
+            call.running &= call.completion_tokens < this.output / 2;
+        }
+        let line = format!("{}\n", json!(part));
         this.pause
             .as_mut()
             .reset(Instant::now() + Duration::from_millis(1));

@@ -8,7 +8,7 @@ use std::fmt::Display;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use token_budget_pool::{InvalidPrice, Price, Rates, Tokens, Usage};
+use token_budget_pool::{InvalidPrice, Price, Rates, Tokens, Usage, Usd};
 
 use super::input::{object, quoted, BadInput, Input};
 use super::trace::Call;
@@ -121,7 +121,7 @@ fn read_price(
     // Providers that do not price writes are listed with null or with zero. What was not in the cache is then
     // ordinary input. To take the zero at its word would make it free.
     let cache_write = cache_write
-        .filter(|text| alone(text) != Ok(Price::default()))
+        .filter(|text| alone(text) != Ok(Price::FREE))
         .unwrap_or(uncached_input);
     let rates = Rates {
         uncached_input,
@@ -175,7 +175,7 @@ impl CallPrice {
     }
 }
 
-/// A usage whose cost is unknown cost more than fits.
+/// A cost at the most stands for one that does not fit.
 fn priced(usage: Usage) -> Option<Usage> {
-    usage.cost.map(|_| usage)
+    (usage.cost < Some(Usd::MAX)).then_some(usage)
 }

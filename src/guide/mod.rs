@@ -1,8 +1,8 @@
 //! The guide: how to put a pool between a program and its LLM provider.
 //!
 //! The code below is the code of the repository's example `recipes`, which runs it against a provider
-//! that fails in every way it can. A test checks that what the pool counts is what that provider bills,
-//! to the nano-dollar. `Client`, `Request` and `client::Error` stand for those of your client library.
+//! that answers late, turns calls away, breaks connections and ends streams early. A test checks that
+//! what the pool counts is what that provider bills, to the nano-dollar. `Client`, `Request` and `client::Error` stand for those of your client library.
 //!
 //! 1. [One call, and which errors are billed](#one-call-and-which-errors-are-billed)
 //! 2. [Retries](#retries)
@@ -24,11 +24,12 @@
 //! | how it ends | billed | end the call with |
 //! |---|---|---|
 //! | an answer with its usage | yes | [`settle`](crate::Call::settle) |
-//! | an answer without a usage | yes | [`settle`](crate::Call::settle) with what you know, at an unknown cost |
+//! | an answer without a usage | yes | [`settle_at_least`](crate::Call::settle_at_least)`(Usage::ZERO)`: what is reserved counts |
 //! | no connection: refused, DNS | no | [`release`](crate::Call::release) |
-//! | 4xx: bad request, 401, 429 | no | [`release`](crate::Call::release) |
-//! | 5xx: 500, 503, 529 | no | [`release`](crate::Call::release) |
-//! | a gateway's 502 or 504: the provider may have done the work | perhaps | [`forfeit`](crate::Call::forfeit), or the reconciler |
+//! | 401, 403, 404, 413, 429, 529: turned away before any work | no | [`release`](crate::Call::release) |
+//! | 400, 422 | no, but Azure OpenAI bills what its content filter stops | [`release`](crate::Call::release), there [`forfeit`](crate::Call::forfeit) |
+//! | 500, 503 of the provider itself | usually not | [`release`](crate::Call::release) |
+//! | 408, 502, 504, 524, and any 5xx of a gateway: the provider may have done the work | perhaps | [`forfeit`](crate::Call::forfeit), or the reconciler |
 //! | the connection breaks, or the time limit passes | perhaps | [`forfeit`](crate::Call::forfeit), or the reconciler |
 //! | the task is aborted or panics | perhaps | the drop does it: it counts what is reserved |
 //!
@@ -45,7 +46,9 @@
 //!
 //! | library | how |
 //! |---|---|
-//! | async-openai | `client.with_backoff(backoff)`, where the backoff's `max_elapsed_time` is `Some(Duration::ZERO)` |
+//! | async-openai with `Client::with_backoff` | give it a backoff whose `max_elapsed_time` is `Some(Duration::ZERO)` |
+//! | async-openai without that (0.43) | `Client::with_http_service`, with a service that has no retry layer |
+//! | the AWS SDK, for Bedrock | `retry_config(RetryConfig::disabled())` |
 //! | reqwest with `reqwest-retry` | leave the retry middleware out |
 //! | the vendors' Python and TypeScript SDKs, behind a gateway of yours | `max_retries=0`, `maxRetries: 0` |
 //!
@@ -67,9 +70,11 @@
 //! A stream reports its running total as it goes, so that the pool is never far behind. If you stop
 //! reading, the provider may be some tokens ahead of what came through.
 //!
-//! Without a reconciler, end a stream that was cut off with
-//! [`settle_at_least`](crate::Call::settle_at_least). OpenAI sends the usage of a stream in its last part,
-//! and only if `stream_options.include_usage` is set. Anthropic's `message_delta` has the running total.
+//! A stream that ends without its last part was not complete, even if no error says so. Without a
+//! reconciler, end it with [`settle_at_least`](crate::Call::settle_at_least).
+//!
+//! OpenAI sends the usage of a stream in its last part, and only if `stream_options.include_usage` is set.
+//! Anthropic's `message_start` has the input, and `message_delta` the running total of the output.
 //!
 #![doc = concat!("```ignore\n", include_str!("streams.rs"), "```")]
 //!
@@ -84,6 +89,11 @@
 //! Close the pool, wait for the calls in flight, and save the snapshot (feature `serde`).
 //! [`Builder::restore`](crate::Builder::restore) goes on counting from it. The repository's example `restart`
 //! does so with a file.
+//!
+//! A process that is killed saves nothing, and what it spent since the last save would be spent again. So
+//! save every few seconds too (a snapshot is cheap), or append each receipt's
+//! [`counted`](crate::Receipt::counted) to a journal. Restore with
+//! [`Restore::ReservedAsSpent`](crate::Restore::ReservedAsSpent).
 //!
 #![doc = concat!("```ignore\n", include_str!("shutdown.rs"), "```")]
 //!
@@ -125,4 +135,5 @@
 //! | Anthropic | `input_tokens` | outside, `cache_read_input_tokens`, `cache_creation_input_tokens` | as it is |
 //! | Bedrock, Converse | `inputTokens` | outside, `cacheReadInputTokens`, `cacheWriteInputTokens` | as it is |
 //!
-//! Gemini's `thoughtsTokenCount` is output, and is not in `candidatesTokenCount`: add the two.
+//! Gemini's `thoughtsTokenCount` is output, and is not in `candidatesTokenCount`: add the two. Its
+//! `toolUsePromptTokenCount` is input, and is not in `promptTokenCount`.

@@ -1,4 +1,3 @@
-use hyper::StatusCode;
 use token_budget_pool::{BudgetPool, Price, Rejected, Tokens};
 
 use super::client::{self, Client};
@@ -32,11 +31,16 @@ pub fn is_unbilled(error: &client::Error) -> bool {
     match error {
         // Nothing was sent.
         client::Error::Connect => true,
-        // A gateway answers for the provider, which may have done all of its work.
-        client::Error::Status(StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT) => false,
-        // An answer that is an error has no output. That holds for 4xx, such as 429 (too many
-        // requests), and for 5xx, such as 503 and 529 (overloaded).
-        client::Error::Status(_) => true,
+        client::Error::Status(status) => match status.as_u16() {
+            // Turned away before any work was done.
+            401 | 403 | 404 | 405 | 413 | 415 | 429 | 529 => true,
+            // Not so at Azure OpenAI, which bills what a content filter stops.
+            400 | 422 => true,
+            // From the provider itself. A gateway's own 500 or 503 says nothing of the provider.
+            500 | 503 => true,
+            // 408, 502, 504, 524 and the like: the provider may have done all of its work.
+            _ => false,
+        },
         // The provider may have done all of its work.
         client::Error::Broken => false,
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use token_budget_pool::{BudgetPool, OwnedCall, Price, Tokens};
 use tokio::sync::mpsc::{unbounded_channel, UnboundedSender};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::client::Client;
@@ -48,16 +48,13 @@ impl Reconciler {
     pub fn start(price: Price, client: Client) -> (Reconciler, JoinHandle<()>) {
         let (unseen, mut calls) = unbounded_channel::<(OwnedCall, String)>();
         let task = tokio::spawn(async move {
+            // Each call on its own, so that one that hangs does not keep the others reserved.
+            let mut asking = JoinSet::new();
             while let Some((call, id)) = calls.recv().await {
-                // The answer has to be final: the request may still be on its way to the provider.
-                let receipt = match client.cancel(&id).await {
-                    Ok(Some(tokens)) => call.settle(price.usage(tokens)),
-                    Ok(None) => call.release(),
-                    // Still nobody knows.
-                    Err(_) => call.forfeit(),
-                };
-                eprintln!("{id}, reconciled: {receipt}");
+                asking.spawn(find_out(call, id, price, client));
+                while asking.try_join_next().is_some() {}
             }
+            while asking.join_next().await.is_some() {}
         });
         (Reconciler { unseen }, task)
     }
@@ -69,6 +66,17 @@ impl Reconciler {
             unseen: self.unseen.clone(),
         }
     }
+}
+
+async fn find_out(call: OwnedCall, id: String, price: Price, client: Client) {
+    // The answer has to be final: the request may still be on its way to the provider.
+    let receipt = match timeout(Duration::from_secs(30), client.cancel(&id)).await {
+        Ok(Ok(Some(tokens))) => call.settle(price.usage(tokens)),
+        Ok(Ok(None)) => call.release(),
+        // Still nobody knows.
+        Ok(Err(_)) | Err(_) => call.forfeit(),
+    };
+    eprintln!("{id}, reconciled: {receipt}");
 }
 
 /// A call in flight that goes to the reconciler when it is dropped.

@@ -1,3 +1,4 @@
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use token_budget_pool::{BudgetPool, Price, Tokens};
@@ -8,23 +9,32 @@ use super::one_call::{one_call, Error};
 use super::provider::Request;
 
 /// A call that is tried again while that can help. Each attempt has a reservation of its own, since
-/// each may be billed.
+/// each may be billed. At a real provider `wait` is half a second or more, and the `retry-after` of its
+/// answer comes first.
 pub async fn call_with_retries(
+    mut wait: Duration,
     pool: &BudgetPool,
     price: &Price,
     client: &Client,
-    requests: &[Request],
+    first: &Request,
+    others: &[Request],
 ) -> Result<Tokens, Error> {
-    let mut wait = Duration::from_millis(2);
-    let (last, others) = requests.split_last().expect("at least one attempt");
+    let mut result = one_call(pool, price, client, first).await;
     for request in others {
-        match one_call(pool, price, client, request).await {
-            Err(error) if can_help(&error) => sleep(wait).await,
-            result => return result,
+        match &result {
+            Err(error) if can_help(error) => sleep(wait.mul_f64(jitter())).await,
+            _ => break,
         }
         wait *= 2;
+        result = one_call(pool, price, client, request).await;
     }
-    one_call(pool, price, client, last).await
+    result
+}
+
+/// From 1 to 2, so that callers who failed together do not come back together.
+fn jitter() -> f64 {
+    let random = RandomState::new().build_hasher().finish();
+    1.0 + random as f64 / u64::MAX as f64
 }
 
 fn can_help(error: &Error) -> bool {

@@ -8,7 +8,8 @@ use super::one_call::{is_unbilled, Error};
 use super::provider::Request;
 use super::reconcile::Reconciler;
 
-/// A call whose output comes in parts. `show` sees each part, and may have seen enough.
+/// A call whose output comes in parts. `show` sees each part, and may have seen enough. Returns whether
+/// the output is complete.
 pub async fn stream(
     pool: &Arc<BudgetPool>,
     price: &Price,
@@ -16,7 +17,7 @@ pub async fn stream(
     request: &Request,
     reconciler: &Reconciler,
     mut show: impl FnMut(Tokens) -> ControlFlow<()>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let estimate = price.worst_case(request.prompt_tokens, request.max_tokens);
     let call = pool.try_reserve_owned(estimate)?.start();
     let mut watched = reconciler.watch(call, &request.id);
@@ -28,20 +29,24 @@ pub async fn stream(
         // Another error drops `watched`, and the reconciler looks into it.
         parts => parts?,
     };
-    let mut used = Tokens::default();
     while let Some(part) = parts.next().await {
+        let part = part?;
         // The running total, not what this part adds: a report says the same however often it comes.
-        used = part?;
-        let receipt = watched.call().report(price.usage(used));
-        if receipt.over_limit.any() || show(used).is_break() {
-            // Both `parts` and `watched` are dropped: the provider stops, but it may be ahead of
-            // what came through. What it billed is for the reconciler to find out.
-            return Ok(());
+        let used = price.usage(part.used);
+        if part.is_last {
+            let receipt = watched.end().settle(used);
+            if receipt.over_limit.any() {
+                eprintln!("{}: {receipt}", request.id);
+            }
+            return Ok(true);
+        }
+        let receipt = watched.call().report(used);
+        if receipt.over_limit.any() || show(part.used).is_break() {
+            break;
         }
     }
-    let receipt = watched.end().settle(price.usage(used));
-    if receipt.over_limit.any() {
-        eprintln!("{}: {receipt}", request.id);
-    }
-    Ok(())
+    // Stopped here, or ended by the provider without its last part. Both `parts` and `watched` are
+    // dropped: the provider stops, but it may be ahead of what came through. What it billed is for the
+    // reconciler to find out.
+    Ok(false)
 }

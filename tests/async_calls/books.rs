@@ -131,7 +131,7 @@ impl Entry {
         Entry {
             books,
             estimate,
-            reported: Usage::default(),
+            reported: Usage::ZERO,
             started: false,
             receipts: Sum::default(),
             counted: None,

@@ -43,11 +43,11 @@ fn a_receipt_says_in_words_what_was_counted_and_what_is_too_much_and_nothing_els
     assert_eq!(
         pool.charge(usage(0, 20, 0)).to_string(),
         "counted $0 in 1 call; spent $0.000000005 in 2 calls; \
-         beyond its reservation: output_tokens=20, total_tokens=20; \
          over limit: output_tokens=15"
     );
+    let call = pool.try_reserve(Usage::ZERO).unwrap().start();
     assert_eq!(
-        pool.charge(usage(0, 0, 4)).to_string(),
+        call.settle(usage(0, 0, 4)).to_string(),
         "counted $0.000000004 in 1 call; spent $0.000000009 in 3 calls; \
          beyond its reservation: cost_usd=$0.000000004; \
          over limit: output_tokens=15, cost_usd=$0.000000002"

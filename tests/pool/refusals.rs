@@ -298,7 +298,7 @@ fn each_amount_of_a_refusal_is_in_the_unit_of_its_dimension() {
         [5, 1, 2, 4].map(cents)
     );
     pool.update_limits(|limits| limits.calls = Some(2));
-    assert_eq!(refusal(Usage::default()), [2, 1, 1, 1].map(Amount::Calls));
+    assert_eq!(refusal(Usage::ZERO), [2, 1, 1, 1].map(Amount::Calls));
     // A cost prints as dollars, and a count as it is.
     assert_eq!(cents(4).to_string(), "$0.04");
     assert_eq!(Amount::Tokens(1_000).to_string(), "1000");

@@ -76,3 +76,24 @@ fn a_pool_restored_from_a_fresh_one_is_a_fresh_one() {
         assert_eq!(restored(&fresh, reserved).spent(), Spent::default());
     }
 }
+
+#[test]
+fn a_restored_pool_has_the_saved_limits_unless_it_is_given_others() {
+    let limits = Limits::unlimited().cost(nanos(40));
+    let old = BudgetPool::new(limits);
+    let _ = old.charge(usage(0, 0, 40));
+    let saved = old.snapshot();
+    let builder = || BudgetPool::builder().restore(&saved, Restore::ReservedAsSpent);
+    let pool = builder().build();
+    assert_eq!(pool.limits(), limits);
+    assert!(pool.try_charge(usage(0, 0, 1)).is_err());
+
+    let others = Limits::unlimited().calls(5);
+    let before = BudgetPool::builder().limits(others);
+    for builder in [
+        builder().limits(others),
+        before.restore(&saved, Restore::ReservedAsSpent),
+    ] {
+        assert_eq!(builder.build().limits(), others);
+    }
+}

@@ -2,7 +2,9 @@
 //! be counted the pool counts the best that is known, and the call as unpriced.
 
 use crate::amounts::*;
-use token_budget_pool::{BudgetPool, Call, Dimension, Limits, Reason, Rejected, Usage, Usd};
+use token_budget_pool::{
+    BudgetPool, Call, Dimension, Excess, Limits, Price, Rates, Reason, Rejected, Usage, Usd,
+};
 
 /// The refusal of an unknown cost under this limit on cost.
 #[track_caller]
@@ -54,7 +56,7 @@ fn an_unknown_cost_that_must_be_counted_is_counted_as_unpriced() {
     let pool = BudgetPool::new(Limits::unlimited().cost(nanos(7)));
     let receipt = pool.charge(unknown);
     assert_eq!(receipt.spent, unpriced(1, spent(3, 4, 0, 1)));
-    assert_eq!(receipt.overrun, excess(3, 4, 7, 0, 0));
+    assert_eq!(receipt.overrun, Excess::default()); // nothing was reserved for it
 
     // Nobody knows what it cost, so what was reserved is the best guess.
     let call = pool.try_reserve(usage(1, 1, 5)).unwrap().start();
@@ -185,4 +187,38 @@ fn an_extension_of_unknown_cost_reserves_up_to_the_assumed_cost_of_one_call() {
     assert_eq!(call.reserved(), amounts(2, 0, 30));
     let _ = call.forfeit();
     assert_eq!(pool.spent().unpriced_calls, 1);
+}
+
+#[test]
+fn more_at_an_unknown_cost_does_not_pass_a_limit_on_cost() {
+    let builder = || BudgetPool::builder().limits(Limits::unlimited().cost(nanos(50)));
+    for pool in [builder().build(), builder().assumed_cost(nanos(20)).build()] {
+        let mut reservation = pool.try_reserve(usage(1, 1, 50)).unwrap();
+        let refused = reservation.extend(Usage::tokens(0, 1_000_000)).unwrap_err();
+        assert_eq!(refused, Rejected::Unpriced { limit: nanos(50) });
+        assert_eq!(reservation.reserved(), amounts(1, 1, 50));
+        let mut call = reservation.start();
+        assert!(call.extend(Usage::tokens(0, 1_000_000)).is_err());
+        assert!(call.extend(usage(0, 1_000_000, 0)).is_ok());
+        let _ = call.release();
+    }
+    // The assumed cost stands for all of a call whose estimate had none.
+    let pool = builder().assumed_cost(nanos(20)).build();
+    let mut reservation = pool.try_reserve(Usage::tokens(1, 1)).unwrap();
+    reservation.extend(Usage::tokens(0, 1_000_000)).unwrap();
+    assert_eq!(reservation.reserved(), amounts(1, 1_000_001, 20));
+}
+
+#[test]
+fn a_price_that_overflows_is_not_taken_for_an_unknown_cost() {
+    let price = Price::per_million(Rates::uncached("3", "15")).unwrap();
+    let pool = BudgetPool::builder()
+        .limits(Limits::unlimited().cost(Usd::dollars(1)))
+        .assumed_cost(Usd::cents(2))
+        .build();
+    let refused = pool
+        .try_reserve(price.worst_case(1_000, u64::MAX / 2))
+        .unwrap_err();
+    assert_eq!(refused.dimension(), Some(Dimension::Cost));
+    assert!(!refused.is_busy());
 }

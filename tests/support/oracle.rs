@@ -155,7 +155,8 @@ impl Oracle {
         let guesses = Guesses::unpriced(usage.cost.is_none());
         let saturated = self.count(amounts, 1, guesses);
         let counted = spent_of(amounts, 1, guesses);
-        self.receipt(counted, amounts, Amounts::default(), saturated)
+        let nothing = Amounts::default();
+        self.receipt(counted, nothing, nothing, saturated)
     }
 
     pub fn check(&self, usage: Usage) -> Result<(), Refusal> {
@@ -219,7 +220,7 @@ impl Oracle {
         if let (None, Some(assumed)) = (more.cost, self.assumed) {
             // One call, one assumed cost.
             amounts.cost = assumed.saturating_sub(call.reported.cost + call.reserved.cost);
-            priced = true;
+            priced = call.estimate_unpriced;
         }
         self.admit(&Ask {
             amounts,
