@@ -1,4 +1,4 @@
-//! All executions of a scenario that loom tells apart, within a bound on preemptions.
+//! All executions of a scenario that loom distinguishes, within a bound on preemptions.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -12,7 +12,7 @@ use crate::sync::{self, Event};
 const GHOST: bool = cfg!(feature = "ghost");
 
 impl Scenario {
-    /// How far loom preempts, where that is not told by the environment.
+    /// How far loom preempts, if the environment does not say otherwise.
     pub fn preemptions(mut self, plain: usize, ghost: usize) -> Self {
         self.preemptions = if GHOST { ghost } else { plain };
         self
@@ -28,10 +28,10 @@ impl Scenario {
 
     #[track_caller]
     fn check_all(self, least: &[u64]) {
-        tell_the_scenario_of_a_panic();
+        name_the_scenario_of_a_panic();
         let shim = if GHOST { "ghost" } else { "plain" };
         let preemptions = match std::env::var("LOOM_TESTS_PREEMPTIONS") {
-            Ok(told) => told.parse().expect("LOOM_TESTS_PREEMPTIONS is a number"),
+            Ok(number) => number.parse().expect("LOOM_TESTS_PREEMPTIONS is a number"),
             Err(_) => self.preemptions,
         };
         let orders = orders(self.roles.len());
@@ -88,8 +88,8 @@ impl Scenario {
             if seen.explained.contains(&outcome) {
                 return;
             }
-            if let Err(told) = scenario.explain(&outcome) {
-                panic!("{told}");
+            if let Err(report) = scenario.explain(&outcome) {
+                panic!("{report}");
             }
             seen.explained.push(outcome);
         });
@@ -141,7 +141,7 @@ thread_local! {
 
 /// loom aborts the process after some failures, and what the test harness captured is
 /// lost then. So the first panic says at once, past the harness, where it happened.
-fn tell_the_scenario_of_a_panic() {
+fn name_the_scenario_of_a_panic() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let hook = panic::take_hook();

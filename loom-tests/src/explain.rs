@@ -55,7 +55,7 @@ pub(crate) struct Outcome {
 }
 
 impl Scenario {
-    /// Finds an order of the operations that explains what was seen, and tells how many
+    /// Finds an order of the operations that explains what was seen, and returns how many
     /// steps that took.
     pub(crate) fn explain(&self, outcome: &Outcome) -> Result<u64, String> {
         // The stacks of a model are small.
@@ -79,7 +79,7 @@ impl Scenario {
         if before && search.explains(start, &mut vec![0; self.roles.len()]) {
             return Ok(search.steps);
         }
-        let mut told = if search.steps > MOST_STEPS {
+        let mut report = if search.steps > MOST_STEPS {
             format!("NO ORDER FOUND IN {MOST_STEPS} STEPS\n")
         } else {
             String::from("NO ORDER EXPLAINS\n")
@@ -88,10 +88,10 @@ impl Scenario {
             let ops = role.before.iter().chain(&role.program);
             for (op, seen) in ops.zip(&outcome.threads[thread]) {
                 let (began, ended, answer) = (seen.began, seen.ended, &seen.answer);
-                told += &format!("  thread {thread}, {began} to {ended}: {op:?} -> {answer:?}\n");
+                report += &format!("  thread {thread}, {began} to {ended}: {op:?} -> {answer:?}\n");
             }
         }
-        Err(format!("{told}  at last: {:?}", outcome.last))
+        Err(format!("{report}  at last: {:?}", outcome.last))
     }
 }
 

@@ -22,7 +22,7 @@ use shuttle::{Config, Runner};
 use crate::scenario::{Op, Scenario};
 use crate::sync::{self, Event};
 
-/// Executions under each scheduler, where the environment tells no other number.
+/// Executions under each scheduler, if the environment does not say otherwise.
 const EXECUTIONS: usize = 2_500;
 
 /// Each run is the same. `SHUTTLE_RANDOM_SEED` in the environment is for another one.
@@ -44,7 +44,9 @@ impl Scenario {
             return;
         }
         let executions = match std::env::var("SHUTTLE_TESTS_EXECUTIONS") {
-            Ok(told) => told.parse().expect("SHUTTLE_TESTS_EXECUTIONS is a number"),
+            Ok(number) => number
+                .parse()
+                .expect("SHUTTLE_TESTS_EXECUTIONS is a number"),
             Err(_) => EXECUTIONS,
         };
         sync::take_counts();
@@ -95,8 +97,8 @@ impl Scenario {
                 let execution = executions.fetch_add(1, Ordering::Relaxed);
                 match scenario.explain(&outcome) {
                     Ok(steps) => longest_search.fetch_max(steps, Ordering::Relaxed),
-                    Err(told) => panic!(
-                        "{what}, execution {execution}: {told}\n\
+                    Err(report) => panic!(
+                        "{what}, execution {execution}: {report}\n\
                          to replay it: SHUTTLE_TESTS_REPLAY='<failing schedule>'"
                     ),
                 };

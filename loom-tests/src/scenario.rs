@@ -72,6 +72,8 @@ impl Op {
 
 /// What a step answered.
 #[derive(Debug, Clone, PartialEq)]
+// Nearly all of them are the largest.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Answer {
     Pool(oracle::Answer),
     Saw(bool),
@@ -143,7 +145,7 @@ impl Scenario {
         Self { room, ..self }
     }
 
-    /// For how long a thread waits that finds a lane held (see `src/sync.rs`), if at all.
+    /// How long a thread waits for a lane that is held (see `src/sync.rs`), if at all.
     pub fn patience(self, patience: u32) -> Self {
         Self { patience, ..self }
     }

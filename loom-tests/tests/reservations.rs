@@ -50,21 +50,6 @@ fn two_reserve_and_end() {
     .check([9191, 9191], [18574, 18574]);
 }
 
-#[test]
-#[ignore = "takes minutes"]
-fn two_reserve_and_forfeit() {
-    Scenario::new(
-        "two_reserve_and_forfeit",
-        Limits::unlimited().total_tokens(30).calls(2),
-    )
-    .room(2)
-    .thread([Op::Reserve(usage(1, 12, 3)), Op::Start(0), Op::Drop(0)])
-    .thread([Op::Reserve(usage(7, 11, 4)), Op::Forfeit(0)])
-    .meets([Event::Refused, Event::Lost])
-    .preemptions(1, 1)
-    .check([0, 0], [0, 0]);
-}
-
 /// It makes room for the second record.
 #[test]
 fn a_call_is_released_beside_records() {
@@ -99,9 +84,9 @@ fn a_call_shrinks_beside_records() {
 }
 
 #[test]
-fn parts_beside_a_record() {
+fn a_stream_that_was_cut_off_beside_records() {
     Scenario::new(
-        "parts_beside_a_record",
+        "a_stream_that_was_cut_off_beside_records",
         Limits::unlimited().output_tokens(30),
     )
     .room(2)
@@ -116,9 +101,9 @@ fn parts_beside_a_record() {
 }
 
 #[test]
-fn a_part_beside_a_record() {
+fn a_report_beside_records() {
     Scenario::new(
-        "a_part_beside_a_record",
+        "a_report_beside_records",
         Limits::unlimited().output_tokens(30),
     )
     .room(2)

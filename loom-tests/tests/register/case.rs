@@ -1,5 +1,6 @@
 //! A scenario: what is explored, and whether some order of the steps explains it.
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 
 use token_budget_pool::exhaust::{loom, orders};
@@ -65,6 +66,26 @@ pub(crate) fn case() -> Case {
 }
 
 type Outcome = (Vec<Vec<Answer>>, State);
+
+/// In place of what a scenario says itself.
+#[derive(Clone, Copy)]
+struct Further {
+    preemptions: usize,
+    least: &'static [u64],
+}
+
+thread_local! {
+    /// For the next scenario that this thread checks.
+    static FURTHER: Cell<Option<Further>> = const { Cell::new(None) };
+}
+
+/// Checks a scenario at this many preemptions, and with these least numbers of executions.
+#[track_caller]
+#[cfg(feature = "ghost")]
+pub(crate) fn further(preemptions: usize, least: &'static [u64], scenario: fn()) {
+    FURTHER.set(Some(Further { preemptions, least }));
+    scenario();
+}
 
 impl Case {
     pub(crate) fn limit(self, limit: u64) -> Self {
@@ -145,15 +166,17 @@ impl Case {
         } else {
             ("plain", plain)
         };
+        let further = FURTHER.take();
+        let least = further.map_or(&least[..], |further| further.least);
         let preemptions = match std::env::var("LOOM_TESTS_PREEMPTIONS") {
-            Ok(told) => Some(told.parse().expect("LOOM_TESTS_PREEMPTIONS is a number")),
-            Err(_) => {
-                let ghost = if self.roles.len() > 2 { 1 } else { 2 };
-                self.preemptions.unwrap_or([Some(2), Some(ghost)])[usize::from(GHOST)]
-            }
+            Ok(number) => Some(number.parse().expect("LOOM_TESTS_PREEMPTIONS is a number")),
+            Err(_) => match further {
+                Some(further) => Some(further.preemptions),
+                None => self.bound(),
+            },
         };
         let orders = orders(self.roles.len());
-        assert_eq!(orders.len(), N, "a least number for each order");
+        assert_eq!(orders.len(), least.len(), "a least number for each order");
         sync::take_counts();
         let started = std::time::Instant::now();
         let executions: Vec<_> = orders
@@ -170,7 +193,7 @@ impl Case {
             "SUMMARY {name} {shim} {executions:?} {} ms {met:?}",
             started.elapsed().as_millis()
         );
-        for (executions, least) in executions.into_iter().zip(least) {
+        for (executions, &least) in executions.into_iter().zip(least) {
             assert!(
                 executions >= least,
                 "TOO LITTLE EXPLORED: {name}: only {executions} executions"
@@ -182,6 +205,12 @@ impl Case {
                 "TOO LITTLE EXPLORED: {name}: {event:?} never happened"
             );
         }
+    }
+
+    /// How far loom preempts, if nothing else says so.
+    fn bound(&self) -> Option<usize> {
+        let ghost = if self.roles.len() > 2 { 1 } else { 2 };
+        self.preemptions.unwrap_or([Some(2), Some(ghost)])[usize::from(GHOST)]
     }
 
     fn explore<const A: usize>(&self, order: &[usize], preemptions: Option<usize>) -> u64 {

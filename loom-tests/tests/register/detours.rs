@@ -15,7 +15,7 @@ fn two_append_a_lane() {
 }
 
 #[test]
-fn two_append_a_lane_beside_a_reader() {
+pub(crate) fn two_append_a_lane_beside_a_reader() {
     case()
         .one_amount()
         .setup([Hold])
@@ -77,7 +77,7 @@ fn lane_1_is_handed_over_to_one_that_waits() {
 }
 
 #[test]
-fn lane_1_is_handed_over_beside_a_reader() {
+pub(crate) fn lane_1_is_handed_over_beside_a_reader() {
     case()
         .one_amount()
         .setup([Hold, Do(Put(1))])
@@ -103,7 +103,7 @@ fn an_old_head_in_the_claim() {
 
 /// Lane 0 is held by one that comes back, and lane 1 is current.
 #[test]
-fn two_lanes_and_a_reader() {
+pub(crate) fn two_lanes_and_a_reader() {
     case()
         .one_amount()
         .setup([Do(Put(1)), Begin(0, Put(2))])
@@ -120,7 +120,7 @@ fn two_lanes_and_a_reader() {
 
 /// A state of lane 1 is rewritten with terms in lane 2, which the reader does not know yet.
 #[test]
-fn a_reference_to_a_lane_not_known_here() {
+pub(crate) fn a_reference_to_a_lane_not_known_here() {
     case()
         .one_amount()
         .setup([Hold, Do(Put(1)), Begin(0, Put(2))])
@@ -136,7 +136,7 @@ fn a_reference_to_a_lane_not_known_here() {
 
 /// The same in place of the reader with one that holds lane 0.
 #[test]
-fn a_reference_to_a_lane_that_a_holder_does_not_know() {
+pub(crate) fn a_reference_to_a_lane_that_a_holder_does_not_know() {
     case()
         .one_amount()
         .setup([Hold, Do(Put(1)), Begin(0, Put(2)), Free, Begin(2, Put(16))])

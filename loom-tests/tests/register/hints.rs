@@ -15,7 +15,7 @@ fn full(both: bool) -> Case {
 }
 
 #[test]
-fn refused_accepted_and_reset() {
+pub(crate) fn refused_accepted_and_reset() {
     full(true)
         .one_amount()
         .role([Add(2), Reset, Add(5)])
@@ -89,7 +89,7 @@ fn a_look_that_gives_up() {
 }
 
 #[test]
-fn two_look_and_claim() {
+pub(crate) fn two_look_and_claim() {
     full(true)
         .one_amount()
         .limit(9)
@@ -115,7 +115,7 @@ fn a_look_beside_a_lane_handed_over() {
 
 /// The terms of a lane that the look does not know yet.
 #[test]
-fn a_look_at_a_lane_not_known_here() {
+pub(crate) fn a_look_at_a_lane_not_known_here() {
     case()
         .one_amount()
         .limit(5)
@@ -155,7 +155,7 @@ fn a_hint_for_another_register() {
 
 /// Both look at the claim of lane 0 before they write to it.
 #[test]
-fn after_a_detour() {
+pub(crate) fn after_a_detour() {
     case()
         .one_amount()
         .setup([Detoured(0), Detoured(1)])

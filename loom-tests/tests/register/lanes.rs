@@ -5,7 +5,7 @@ use crate::step::{Add, Peek, Put, Reset};
 use crate::sync::Event;
 
 #[test]
-fn two_writers_twice() {
+pub(crate) fn two_writers_twice() {
     case()
         .limit(9)
         .role([Add(1), Add(2)])
@@ -19,7 +19,7 @@ fn two_writers_twice() {
 }
 
 #[test]
-fn two_writers_twice_exactly() {
+pub(crate) fn two_writers_twice_exactly() {
     case()
         .limit(9)
         .exactly()
@@ -30,7 +30,7 @@ fn two_writers_twice_exactly() {
 }
 
 #[test]
-fn two_patient_writers_twice() {
+pub(crate) fn two_patient_writers_twice() {
     case()
         .one_amount()
         .limit(9)
@@ -83,7 +83,7 @@ fn lane_0_is_handed_over_by_a_refusal() {
 
 /// The same with the reader that would see the current slot being written.
 #[test]
-fn lane_0_is_handed_over_beside_a_reader() {
+pub(crate) fn lane_0_is_handed_over_beside_a_reader() {
     case()
         .one_amount()
         .role([Put(1)])
@@ -133,7 +133,7 @@ fn a_holder_comes_back_and_is_refused() {
 }
 
 #[test]
-fn a_holder_comes_back_beside_two_writers() {
+pub(crate) fn a_holder_comes_back_beside_two_writers() {
     case()
         .one_amount()
         .limit(9)
@@ -150,7 +150,7 @@ fn a_holder_comes_back_beside_two_writers() {
 }
 
 #[test]
-fn three_writers() {
+pub(crate) fn three_writers() {
     case()
         .one_amount()
         .role([Put(1)])

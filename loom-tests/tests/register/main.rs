@@ -21,6 +21,8 @@ mod case;
 mod step;
 
 mod detours;
+#[cfg(feature = "ghost")]
+mod further;
 mod hints;
 mod lanes;
 mod never_were;

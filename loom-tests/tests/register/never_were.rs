@@ -29,7 +29,7 @@ fn two_change_terms() {
 
 #[test]
 #[cfg_attr(feature = "ghost", ignore = "takes tens of seconds")]
-fn two_change_terms_beside_a_reader() {
+pub(crate) fn two_change_terms_beside_a_reader() {
     lane_1_is_current(Raise(10), &LANE_2_IS_CURRENT)
         .role([])
         .role([])
@@ -45,7 +45,7 @@ fn two_change_terms_beside_a_reader() {
 /// moved.
 #[test]
 #[cfg_attr(feature = "ghost", ignore = "takes tens of seconds")]
-fn only_the_fence_shows_it() {
+pub(crate) fn only_the_fence_shows_it() {
     lane_1_is_current(Raise(10), &[Begin(1, Put(2)), Begin(2, Put(4))])
         .role([])
         .role([Raise(100)])
@@ -70,7 +70,7 @@ fn they_do_not_go_home() {
 
 #[test]
 #[cfg_attr(feature = "ghost", ignore = "takes tens of seconds")]
-fn only_the_fence_keeps_them_from_home() {
+pub(crate) fn only_the_fence_keeps_them_from_home() {
     lane_1_is_current(Put(16), &[Begin(1, Put(2)), Begin(2, Put(4))])
         .role([])
         .role([Raise(100)])

@@ -68,7 +68,7 @@ fn one_that_is_refused_reads_a_slot_written_again() {
 }
 
 #[test]
-fn two_are_refused() {
+pub(crate) fn two_are_refused() {
     case()
         .limit(9)
         .setup([Do(Put(1))])
@@ -106,7 +106,7 @@ fn a_reader_that_claims_at_once() {
 
 /// The same where lane 0 is held by one that comes back.
 #[test]
-fn a_reader_that_claims_beside_a_holder_that_comes_back() {
+pub(crate) fn a_reader_that_claims_beside_a_holder_that_comes_back() {
     case()
         .one_amount()
         .looks(1)

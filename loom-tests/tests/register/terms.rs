@@ -5,7 +5,7 @@ use crate::step::{Add, Limit, Peek, Put, Raise};
 use crate::sync::Event;
 
 #[test]
-fn terms_change_among_records() {
+pub(crate) fn terms_change_among_records() {
     case()
         .limit(5)
         .role([Limit(9), Add(1)])
@@ -19,7 +19,7 @@ fn terms_change_among_records() {
 }
 
 #[test]
-fn terms_change_among_records_exactly() {
+pub(crate) fn terms_change_among_records_exactly() {
     case()
         .one_amount()
         .limit(5)
@@ -82,7 +82,7 @@ fn terms_of_two_lanes_beside_a_reader() {
 }
 
 #[test]
-fn terms_from_a_holder_that_comes_back_beside_a_reader() {
+pub(crate) fn terms_from_a_holder_that_comes_back_beside_a_reader() {
     case()
         .one_amount()
         .limit(5)
@@ -101,7 +101,7 @@ fn terms_from_a_holder_that_comes_back_beside_a_reader() {
 /// Terms of lane 1, then of lane 2, then the first line of lane 1 again, and a reader that still
 /// follows the reference to it.
 #[test]
-fn a_lane_is_used_again_beside_a_reader() {
+pub(crate) fn a_lane_is_used_again_beside_a_reader() {
     case()
         .one_amount()
         .limit(5)
@@ -151,7 +151,7 @@ fn terms_go_home_beside_a_reader() {
 }
 
 #[test]
-fn terms_go_home_beside_a_writer() {
+pub(crate) fn terms_go_home_beside_a_writer() {
     case()
         .limit(5)
         .setup([Do(Limit(9))])
@@ -184,7 +184,7 @@ fn terms_go_home_beside_another_change() {
 
 /// The same, where it is the holder of lane 0 that comes back.
 #[test]
-fn terms_go_home_with_a_holder_that_comes_back() {
+pub(crate) fn terms_go_home_with_a_holder_that_comes_back() {
     case()
         .one_amount()
         .limit(5)
@@ -202,7 +202,7 @@ fn terms_go_home_with_a_holder_that_comes_back() {
 
 /// The change of terms comes from lane 1, while the reader reads the first terms at home.
 #[test]
-fn terms_of_lane_1_go_home_beside_a_reader() {
+pub(crate) fn terms_of_lane_1_go_home_beside_a_reader() {
     case()
         .one_amount()
         .limit(5)

@@ -35,7 +35,7 @@ fn a_holder_unwinds_after_a_lost_cas() {
 }
 
 #[test]
-fn a_holder_unwinds_beside_a_reader() {
+pub(crate) fn a_holder_unwinds_beside_a_reader() {
     case()
         .one_amount()
         .setup([Do(Put(1))])
