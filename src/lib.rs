@@ -1,6 +1,6 @@
-//! A budget guard for LLM calls: one pool of tokens and dollars that thousands of concurrent calls
-//! spend from. It admits no call that would pass a limit, turns away no call that would have fitted,
-//! and a thread that is suspended never stops the others.
+//! An in-process budget for LLM calls: reserve the worst case of a call in tokens and dollars, send it, and
+//! settle what it used. Thousands of concurrent calls share one pool. A call is admitted exactly if it fits
+//! beside what is spent and reserved, and a thread that is suspended never stops the others.
 //!
 //! ```
 //! use token_budget_pool::{BudgetPool, Limits, Price, Rates, Tokens, Usd};
