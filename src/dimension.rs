@@ -1,18 +1,18 @@
-//! What a pool bounds, and what each bound is measured by.
+//! What a pool limits, and how each limit is measured.
 
 use std::fmt;
 
 use crate::money::Usd;
 
-/// A dimension that a pool limits.
+/// A dimension that a pool can limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dimension {
-    /// Tokens in.
+    /// Input tokens.
     InputTokens,
-    /// Tokens out.
+    /// Output tokens.
     OutputTokens,
-    /// Tokens in and out together.
+    /// Input and output tokens together.
     TotalTokens,
     /// Cost.
     Cost,
@@ -21,7 +21,7 @@ pub enum Dimension {
 }
 
 impl Dimension {
-    /// In the order in which they are checked.
+    /// All dimensions, in the order in which they are checked.
     pub(crate) const ALL: [Dimension; 5] = [
         Dimension::InputTokens,
         Dimension::OutputTokens,
@@ -55,28 +55,28 @@ impl Dimension {
         }
     }
 
-    /// What `tally` has of this dimension, exactly.
+    /// The amount of this dimension in `tally`, exactly.
     #[inline(always)]
     pub(crate) fn of<N: Copy + Default + Into<u128>>(self, tally: &Tally<N>) -> u128 {
         let [a, b] = self.parts(tally);
         a.into() + b.into()
     }
 
-    /// The same, wrapping on overflow: for callers that know that the sum fits, or discard it.
+    /// The same, wrapping on overflow. It is for callers that know that the sum fits, or discard it.
     #[inline(always)]
     pub(crate) fn wrapping_of(self, tally: &Tally) -> u64 {
         let [a, b] = self.parts(tally);
         a.wrapping_add(b)
     }
 
-    /// The same, or `u64::MAX` if it is more than that.
+    /// The same, saturating at `u64::MAX`.
     #[inline(always)]
     pub(crate) fn saturating_of(self, tally: &Tally) -> u64 {
         let [a, b] = self.parts(tally);
         a.saturating_add(b)
     }
 
-    /// This many, in the unit of this dimension. Cost is counted in nano-dollars.
+    /// `count`, in the unit of this dimension. Cost is counted in nano-dollars.
     pub(crate) const fn amount(self, count: u64) -> Amount {
         match self {
             Dimension::InputTokens | Dimension::OutputTokens | Dimension::TotalTokens => {
@@ -87,11 +87,11 @@ impl Dimension {
         }
     }
 
-    /// An amount of this dimension as version 0.1 gives it: tokens, calls or dollars.
+    /// An amount of this dimension as version 0.1 reports it: tokens, calls or dollars.
     #[inline]
     pub(crate) fn as_f64(self, amount: u128) -> f64 {
-        // From 64 bits where it fits: from 128 is a library call. In a function of its own, so that the
-        // optimizer does not make that call in both cases.
+        // Converts from 64 bits where the amount fits, since from 128 bits takes a library call. That
+        // call is in a function of its own, so that the optimizer does not make it in both cases.
         #[cold]
         fn wide(amount: u128) -> f64 {
             amount as f64
@@ -115,7 +115,7 @@ impl fmt::Display for Dimension {
 
 /// An amount of one [`Dimension`], in its unit.
 ///
-/// It prints as a number, and a cost as dollars: `1000`, `$0.05`.
+/// It prints as a number (`1000`), or for a cost as dollars (`$0.05`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Amount {
@@ -136,7 +136,7 @@ impl fmt::Display for Amount {
     }
 }
 
-/// How much of everything that is counted: tokens in, tokens out, nano-dollars, calls.
+/// How much of everything that is counted: input tokens, output tokens, nano-dollars and calls.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Tally<N = u64> {
     pub(crate) input: N,
@@ -146,7 +146,7 @@ pub(crate) struct Tally<N = u64> {
 }
 
 impl<N: Copy> Tally<N> {
-    /// `combine` of each amount.
+    /// Applies `combine` to each amount of `self` and the same amount of `other`.
     #[inline(always)]
     pub(crate) fn zip<M: Copy, R>(
         self,
@@ -163,7 +163,7 @@ impl<N: Copy> Tally<N> {
 }
 
 impl Tally {
-    /// All bits that are set in some amount.
+    /// All bits that are set in at least one of the amounts.
     #[inline(always)]
     pub(crate) fn bits(self) -> u64 {
         let Tally {
@@ -186,9 +186,9 @@ impl Tally {
 pub(crate) struct Guesses {
     /// Calls whose cost is unknown.
     pub(crate) unpriced_calls: u64,
-    /// Calls that count for what was reserved.
+    /// Calls that were counted as what was reserved for them.
     pub(crate) forfeited_calls: u64,
-    /// What those cost.
+    /// The cost that was counted for those.
     pub(crate) forfeited_cost: u64,
 }
 
@@ -196,7 +196,7 @@ impl Guesses {
     /// The most calls of each kind that can be counted.
     pub(crate) const MOST_CALLS: u64 = u32::MAX as u64;
 
-    /// The sums. Each stops at the most that can be counted.
+    /// The sums. Each saturates at the most that can be counted.
     #[inline]
     pub(crate) fn plus(self, more: Guesses) -> Guesses {
         let calls = |calls: u64, more| calls.saturating_add(more).min(Guesses::MOST_CALLS);

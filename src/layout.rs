@@ -1,6 +1,6 @@
-//! Which word of a pool's register is what.
+//! What each word of a pool's register means.
 //!
-//! Everything that must change together is in the register, limits included, so that no operation
+//! Everything that must change together is in the register, including the limits. So no operation
 //! can see or use a mixture.
 
 use crate::dimension::{Dimension, Guesses, Tally};
@@ -10,29 +10,30 @@ use crate::register::{self, MARK_BITS};
 use crate::snapshot::Snapshot;
 use crate::usage::{Amounts, Spent};
 
-/// The words that move: what is spent, then what is reserved, each of them tokens in, tokens out,
-/// cost. (The calls are in the marks.)
+/// The words that most updates change: what is spent, then what is reserved. Each is input tokens,
+/// output tokens and cost. (The calls are in the marks.)
 pub(crate) const AMOUNTS: usize = 6;
-/// The words that rarely change: the limits in the order of [`Dimension::ALL`], then these three.
+/// The words that rarely change: the limits in the order of [`Dimension::ALL`], then the three below.
 pub(crate) const TERMS: usize = LIMITS + 3;
 const LIMITS: usize = Dimension::ALL.len();
-/// How many calls were counted at a guess:
+/// How many calls were counted by a guess:
 ///
 /// ```text
 ///    63    32 31     0
 /// | forfeited | unpriced |
 /// ```
 const GUESSED_CALLS: usize = LIMITS;
-/// What the forfeited calls cost.
+/// The cost that was counted for the forfeited calls.
 const FORFEITED_COST: usize = LIMITS + 1;
-/// Flags, and the upper bits of the calls:
+/// Flags, and the upper bits of the number of calls:
 ///
 /// ```text
 ///    63        60       56     43           0
 /// | closed |   | limited |     | calls / 2^20 |
 /// ```
 ///
-/// `limited` has a bit for each dimension in which a limit is set. (`u64::MAX` may be a limit.)
+/// `limited` has a bit for each dimension, which is set if the dimension has a limit. (The limit's own
+/// word does not say so, since `u64::MAX` may be a limit.)
 const FLAGS_AND_CALLS: usize = LIMITS + 2;
 
 const UPPER_CALLS: u64 = (1 << (u64::BITS - CALL_BITS)) - 1;
@@ -46,8 +47,9 @@ const fn limited(dimension: Dimension) -> u64 {
     1 << 56 << dimension as u32
 }
 
-// The marks of a state. So that a state is seven words that move and not eight, calls are counted
-// here, and once in 2^20 calls in the terms.
+// The marks of a state. They hold the calls in flight and the lower bits of the number of calls. The
+// upper bits are in the terms, which therefore change once in 2^20 calls. So seven words of a state
+// change with most updates, and not eight.
 //
 // 50           31 30               0
 // | calls % 2^20 |  calls in flight  |
@@ -62,7 +64,7 @@ pub(crate) type Register = register::Register<AMOUNTS, TERMS, Fixed>;
 pub(crate) type Words<'a> = register::State<'a, AMOUNTS, TERMS>;
 pub(crate) type Change<D> = register::Change<AMOUNTS, TERMS, D>;
 
-/// What never changes in a pool's life.
+/// What never changes during a pool's life.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Fixed {
     pub(crate) assumed_cost: Option<Usd>,
@@ -70,7 +72,7 @@ pub(crate) struct Fixed {
     pub(crate) cost_cap: Option<f64>,
 }
 
-/// A register with this spent and nothing reserved.
+/// A register in which `spent` is spent and nothing is reserved.
 pub(crate) fn new_register(spent: Spent, limits: Limits, fixed: Fixed) -> Register {
     let (limits, flags) = words_of(limits);
     let tally = spent.tally();
@@ -80,8 +82,8 @@ pub(crate) fn new_register(spent: Spent, limits: Limits, fixed: Fixed) -> Regist
     Register::new(amounts, marks, terms, fixed)
 }
 
-/// The state of a pool, to decide from. See [`register::State`] on what it may be until the register
-/// has validated it.
+/// The state of a pool, to decide from. Until the register has validated it, it may be of two states:
+/// see [`register::State`].
 #[derive(Clone, Copy)]
 pub(crate) struct State<'a> {
     words: Words<'a>,
@@ -125,8 +127,8 @@ impl<'a> State<'a> {
         self.flags_and_calls & !UPPER_CALLS
     }
 
-    /// A word whose bit 63 is set if the pool is closed. Bits 62 and 61 are always clear, and the others
-    /// may be anything.
+    /// A word whose bit 63 is set if the pool is closed. Bits 62 and 61 are always clear. The other
+    /// bits may be anything.
     #[inline(always)]
     pub(crate) fn word_with_closed_bit(&self) -> u64 {
         self.flags_and_calls
@@ -137,8 +139,8 @@ impl<'a> State<'a> {
         Dimension::ALL.map(|dimension| self.limit(dimension))
     }
 
-    /// The limit in force on a dimension: `u64::MAX`, the most that can be counted, where none is
-    /// set.
+    /// The limit in force on a dimension. If none is set, it is `u64::MAX`, the most that can be
+    /// counted.
     #[inline(always)]
     pub(crate) fn limit(&self, dimension: Dimension) -> u64 {
         self.words.term(dimension as usize)
@@ -257,7 +259,7 @@ fn terms(limits: [u64; LIMITS], guesses: Guesses, calls: u64, flags: u64) -> [u6
     terms
 }
 
-/// These limits, and the flags of an open pool.
+/// The words of these limits, and the flags of an open pool that has them.
 fn words_of(limits: Limits) -> ([u64; LIMITS], u64) {
     let mut flags = 0;
     let words = Dimension::ALL.map(|dimension| {
@@ -349,7 +351,7 @@ mod tests {
                 reason: Reason::Busy,
             }))
         );
-        // More for a call that is in flight is not one more call.
+        // To reserve more for a call in flight is not one more call.
         let more = Reserve {
             request: Request {
                 asked: Tally {

@@ -1,4 +1,4 @@
-//! Admission: what happens only if all of it fits. Record, charge, reserve.
+//! Admission: operations that happen only if everything fits. Record, charge, reserve.
 
 use crate::dimension::{Dimension, Guesses, Tally};
 use crate::layout::{Change, State, Words, AMOUNTS, MOST_IN_FLIGHT, TERMS};
@@ -12,7 +12,7 @@ use crate::usage::Spent;
 #[derive(Clone, Copy)]
 pub(crate) struct Charge {
     pub(crate) request: Request,
-    /// Whether the call's cost is unknown, also where one was assumed for it.
+    /// Whether the call's cost is unknown, even if one was assumed for it.
     pub(crate) unpriced: bool,
 }
 
@@ -34,7 +34,7 @@ impl Operation<AMOUNTS, TERMS> for Charge {
     #[inline(always)]
     fn change(&self, now: &Words<'_>) -> Change<Spent> {
         let now = State::of(now);
-        // It fits, or else the words are of two states. So the sums may wrap.
+        // Either it fits, or the words are of two states. So the sums may wrap.
         let spent = now.spent().zip(self.request.asked, u64::wrapping_add);
         if self.unpriced {
             let guesses = now.guesses().plus(Guesses {
@@ -48,7 +48,7 @@ impl Operation<AMOUNTS, TERMS> for Charge {
     }
 }
 
-/// Reserves what is asked for.
+/// Reserves what is requested.
 #[derive(Clone, Copy)]
 pub(crate) struct Reserve {
     pub(crate) request: Request,
@@ -87,12 +87,13 @@ pub(crate) struct ReserveUpTo {
     pub(crate) fixed: Request,
     pub(crate) least: u64,
     pub(crate) most: u64,
-    /// Of output tokens.
+    /// The price of a million output tokens.
     pub(crate) per_million: Usd,
 }
 
 impl ReserveUpTo {
-    /// With the most output tokens that fit beside the fixed part, or else with the least.
+    /// The request with the most output tokens that fit beside the fixed part. If fewer fit than the
+    /// least that is wanted, the request with the least.
     fn request(&self, now: &State<'_>) -> Request<u128> {
         let fixed = self.fixed.wide();
         let room = |dimension: Dimension| {
@@ -109,7 +110,7 @@ impl ReserveUpTo {
         let affordable = (room(Dimension::Cost) * 1_000_000).checked_div(per_million);
         output = output.min(affordable.unwrap_or(u128::MAX));
         output = output.max(self.least.into());
-        // At most 2^64 tokens at 2^64 nano-dollars a million: near 2^108.
+        // At most 2^64 tokens at 2^64 nano-dollars per million: near 2^108.
         let cost = (output * per_million).div_ceil(1_000_000);
         Request {
             asked: Tally {
@@ -140,7 +141,7 @@ impl Operation<AMOUNTS, TERMS> for ReserveUpTo {
     fn change(&self, now: &Words<'_>) -> Change<Tally> {
         let now = State::of(now);
         let asked = self.request(&now).asked;
-        // It fits, so it is at most `u64::MAX`. Otherwise the words are of two states.
+        // Either it fits, and is at most `u64::MAX`, or the words are of two states.
         let asked = asked.zip(Tally::default(), |amount, ()| amount as u64);
         let reserved = now.reserved().zip(asked, u64::wrapping_add);
         now.to(now.spent(), reserved, asked)

@@ -1,4 +1,4 @@
-//! Configuring: other limits, a new period, closing.
+//! Configuration: operations that set limits, start a new period, or close the pool.
 
 use std::convert::Infallible;
 
@@ -8,16 +8,16 @@ use crate::limits::Limits;
 use crate::register::Operation;
 use crate::usage::Spent;
 
-/// Sets other limits, whatever they were, or only if they still are certain ones.
+/// Sets other limits: in any case, or only if certain limits are still in force.
 #[derive(Clone, Copy)]
 pub(crate) struct SetLimits {
     pub(crate) limits: Limits,
-    /// Only over these limits. They are compared by value: a state may come to refer to the same
-    /// place with other terms in it.
+    /// The limits that must be in force, if any. They are compared by value: a later state may refer to
+    /// the same place with other terms in it.
     pub(crate) over: Option<Limits>,
 }
 
-/// Says that other limits are in force.
+/// The refusal: other limits are in force.
 pub(crate) struct OtherLimits;
 
 impl Operation<AMOUNTS, TERMS> for SetLimits {
@@ -47,7 +47,7 @@ impl Operation<AMOUNTS, TERMS> for SetLimits {
 pub(crate) struct Reset;
 
 impl Operation<AMOUNTS, TERMS> for Reset {
-    /// What was spent in the old one.
+    /// What was spent in the old period.
     type Done = Spent;
     type Refusal = Infallible;
 
@@ -74,7 +74,7 @@ impl Operation<AMOUNTS, TERMS> for Reset {
 #[derive(Clone, Copy)]
 pub(crate) struct Close;
 
-/// Says that the pool was closed before.
+/// The refusal: the pool was closed already.
 pub(crate) struct WasClosed;
 
 impl Operation<AMOUNTS, TERMS> for Close {

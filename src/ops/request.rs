@@ -1,4 +1,4 @@
-//! What a call asks to be admitted for: whether it fits, and if not, why.
+//! What a call asks to be admitted for, whether it fits, and if not, why.
 
 use crate::dimension::{Dimension, Tally};
 use crate::layout::{State, MOST_IN_FLIGHT};
@@ -6,17 +6,17 @@ use crate::money::Usd;
 use crate::rejection::{Exceeded, Reason, Rejected};
 use crate::usage::Usage;
 
-/// What a call asks to be admitted for, its amounts counted in `N`. Only what can be counted in
-/// `u64` can fit; what is more is counted in `u128`, for the answer.
+/// What a call asks to be admitted for, with amounts of type `N`. Only what a `u64` can count can fit.
+/// A larger request is counted in `u128`, for the answer.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Request<N = u64> {
     pub(crate) asked: Tally<N>,
-    /// Its cost is not known, and no cost was assumed for it.
+    /// Whether the call's cost is unknown and no cost was assumed for it.
     pub(crate) unpriced: bool,
 }
 
 impl Request {
-    /// One call of this usage, as far as its cost is known.
+    /// A request for one call of this usage. An unknown cost counts as zero, and makes it unpriced.
     #[inline(always)]
     pub(crate) fn call(usage: Usage) -> Self {
         Self {
@@ -36,9 +36,9 @@ impl Request {
         }
     }
 
-    /// Whether it is plain to see that nothing refuses it, in sums of `u64`s: with the top three bits
-    /// of all amounts clear, no sum of six of them overflows. `false` also if some limit is passed
-    /// already. (Such a limit refuses only requests for more of its dimension.)
+    /// Whether it plainly fits. The sums are of `u64`s: with the top three bits of all amounts clear,
+    /// no sum of six of them overflows. This is `false` also if some limit is passed already. (Such a
+    /// limit refuses only requests for more of its dimension.)
     #[inline(always)]
     pub(crate) fn fits_plainly(&self, now: &State<'_>) -> bool {
         let (spent, reserved) = (now.spent(), now.reserved());
@@ -69,11 +69,11 @@ impl<N: Copy + Default + Into<u128>> Request<N> {
         })
     }
 
-    /// Why it does not fit, if it does not. Of the limits that refuse it, the first with the worst
-    /// reason.
+    /// Why it does not fit, if it does not. Names the first limit with the worst reason, of those that
+    /// refuse it.
     ///
     /// `own` is what the call has reserved already.
-    // Inlined: a refusal that is returned through memory costs as much as the look itself.
+    // Inlined: to return a refusal through memory costs as much as the check itself.
     #[inline(always)]
     pub(crate) fn refusal(&self, own: &Tally, now: &State<'_>) -> Option<Rejected> {
         if now.is_closed() {
@@ -96,7 +96,7 @@ impl<N: Copy + Default + Into<u128>> Request<N> {
         Some(self.line(dimension, own, now).rejected(dimension, reason))
     }
 
-    /// The same of a reservation: there is also a limit to the calls in flight that can be counted.
+    /// The same for a reservation, which has one more limit: the calls in flight that can be counted.
     #[inline(always)]
     pub(crate) fn reservation_refusal(&self, own: &Tally, now: &State<'_>) -> Option<Rejected> {
         let refusal = self.refusal(own, now);
@@ -123,13 +123,13 @@ impl<N: Copy + Default + Into<u128>> Request<N> {
     }
 }
 
-/// The numbers of one dimension. `spent`, `reserved` and `own` saturate: a sum above `u64::MAX` leaves no
-/// room, and neither does `u64::MAX`. `asked` is exact: otherwise a request that is too large would
-/// seem to fit where there is no limit.
+/// The numbers of one dimension. `spent`, `reserved` and `own` saturate, since a sum above `u64::MAX`
+/// leaves no room, and neither does `u64::MAX`. `asked` is exact. Otherwise a request that is too large
+/// would seem to fit where there is no limit.
 struct Line {
     limit: u64,
     spent: u64,
-    /// By all calls, this one too.
+    /// For all calls, including this one.
     reserved: u64,
     own: u64,
     asked: u128,

@@ -1,4 +1,4 @@
-//! Settling: what has happened already, so that nothing can refuse it.
+//! Settling: counting what has happened already. Nothing can refuse it.
 
 use std::convert::Infallible;
 
@@ -8,14 +8,14 @@ use crate::receipt::{Excess, Receipt};
 use crate::register::Operation;
 use crate::usage::Spent;
 
-/// Counts usage as spent, and takes off what was reserved for it, in one step.
+/// Counts usage as spent, and releases what was reserved for it, in one step.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Settle {
-    /// Taken off what is reserved. Its calls are those that end.
+    /// Subtracted from what is reserved. Its calls are those that end.
     pub(crate) release: Tally,
     /// Added to what is spent.
     pub(crate) spend: Tally,
-    /// What of it is not known for certain.
+    /// The part of `spend` that is not known for certain.
     pub(crate) guesses: Guesses,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Settle {
 #[derive(Clone, Copy)]
 pub(crate) struct Settled {
     spent: Spent,
-    /// In the order of [`Dimension::ALL`]. What is beyond them is worked out afterwards.
+    /// In the order of [`Dimension::ALL`]. `receipt` computes later how far they are passed.
     limits: [u64; Dimension::ALL.len()],
     saturated: bool,
 }
@@ -54,9 +54,9 @@ impl Operation<AMOUNTS, TERMS> for Settle {
                 sum
             }
         });
-        // Both counts of tokens fit, their sum does not: total tokens have no room from here on.
+        // Both counts of tokens fit, but their sum does not. Total tokens have no room from here on.
         saturated |= spent.input.checked_add(spent.output).is_none();
-        // What is released is reserved, in every state that existed. Where the words are of two,
+        // What is released is reserved, in every state that existed. If the words are of two states,
         // the CAS fails.
         let reserved = now.reserved().zip(self.release, u64::saturating_sub);
         let guesses = now.guesses().plus(self.guesses);
@@ -74,7 +74,7 @@ impl Operation<AMOUNTS, TERMS> for Settle {
 }
 
 impl Settled {
-    /// `overrun` and `over_reported` are what the caller knows.
+    /// The receipt. The caller knows `overrun` and `over_reported`.
     #[inline]
     pub(crate) fn receipt(
         &self,

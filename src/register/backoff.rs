@@ -1,17 +1,17 @@
-//! How long a thread pauses before it looks again. (After how much of that it goes round, on a detour, is
+//! How long a thread pauses before it looks again. (How long it does so before it takes a detour is
 //! `patience` in `src/sync.rs`.)
 
 use crate::sync::{spin_loop, yield_now};
 
-/// A yield counts for this many turns of the pause instruction.
+/// A yield counts as this many pause instructions.
 const YIELD: u32 = 100;
 
 /// First pauses, then yields.
 ///
 /// A pause is long enough for the holder of a cache line to do several updates before it loses the
-/// line. (Shorter ones were slower wherever threads meet.) Its length is jittered, so that threads in
-/// step drift apart. If some pauses did not help, the holder is probably not running, and a yield may
-/// give it this core.
+/// line. (Shorter pauses were slower wherever threads compete.) Its length is jittered, so that
+/// threads in step drift apart. If some pauses did not help, the holder is probably not running, and a
+/// yield may give it this core.
 pub(super) struct Backoff {
     steps: u32,
 }
@@ -23,7 +23,7 @@ impl Backoff {
         Self { steps: 0 }
     }
 
-    /// Waits, and returns roughly how long, in turns of the pause instruction.
+    /// Waits, and returns roughly how long, in pause instructions.
     pub(super) fn wait(&mut self) -> u32 {
         if self.steps == Self::PAUSES {
             yield_now();
@@ -35,7 +35,7 @@ impl Backoff {
         turns
     }
 
-    /// Another number in each thread (its stack has another address) and in each step.
+    /// A number that differs between threads (each has its stack elsewhere) and between steps.
     fn jitter(&self) -> u32 {
         let stack = std::ptr::from_ref(self) as usize >> 6;
         (stack as u32 ^ self.steps).wrapping_mul(0x9E37_79B9) >> 16

@@ -1,6 +1,6 @@
-//! The words that name a slot: the head, the claims, and a state's reference to its terms.
+//! The words that name a place: the head, the claims, and a state's reference to its terms.
 
-/// Which of the two slots, or terms lines, of which lane.
+/// The place of a slot or of a line of terms: the number of its lane, and which of the two it is.
 ///
 /// ```text
 /// 12                      1   0
@@ -46,8 +46,8 @@ pub(super) const LANES: usize = 1 << (Place::BITS - 1);
 /// |      version       |  place  |
 /// ```
 ///
-/// Never zero: a head has a version of 1 at least, until the version wraps, after 2^51 updates. (Then a
-/// lane that is released with the head 0 stays held.)
+/// Never zero: the version is at least 1, until it wraps after 2^51 updates. (A lane that is then
+/// released with the head 0 stays held.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head(u64);
 
@@ -78,8 +78,8 @@ impl Head {
     }
 }
 
-/// A lane's claim: 0 while the lane is held, else a head to start from. Since that head was loaded or
-/// set, no slot of the lane has become current.
+/// A lane's claim: 0 while the lane is held, otherwise a head to start from. No slot of the lane has
+/// become current since that head was loaded or set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ClaimWord(u64);
 
@@ -100,7 +100,7 @@ impl ClaimWord {
         self.0
     }
 
-    /// The head that is in it, unless the lane is held.
+    /// The head in this word, or `None` if the lane is held.
     #[inline(always)]
     pub(super) const fn head(self) -> Option<Head> {
         match self.0 {

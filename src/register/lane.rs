@@ -1,4 +1,4 @@
-//! Where states are stored: slots, lines of terms, and the lanes that they lie in.
+//! Where states are stored: slots, lines of terms, and the lanes that contain them.
 
 use crossbeam_utils::CachePadded;
 
@@ -6,11 +6,11 @@ use super::head::{ClaimWord, Head};
 use super::once_box::OnceBox;
 use crate::sync::AtomicU64;
 
-/// The words of one state that move.
+/// The words of one state that most updates change.
 #[repr(C)]
 pub(super) struct Slot<const A: usize> {
     pub(super) amounts: [AtomicU64; A],
-    /// The state's marks, and below them the place of its terms.
+    /// The state's marks, with the place of its terms in the low bits.
     pub(super) marks_and_place: AtomicU64,
 }
 
@@ -20,8 +20,8 @@ pub(super) struct TermsLine<const T: usize>(pub(super) [AtomicU64; T]);
 
 /// A claim, and what the thread that holds it may store to: two slots and two lines of terms.
 ///
-/// With six amounts and up to eight terms that is four cache lines, of which an everyday update
-/// moves the first two:
+/// With six amounts and up to eight terms a lane takes four cache lines. An everyday update writes
+/// the first two:
 ///
 /// ```text
 /// claim | first slot
@@ -33,15 +33,15 @@ pub(super) struct TermsLine<const T: usize>(pub(super) [AtomicU64; T]);
 pub(super) struct Lane<const A: usize, const T: usize> {
     pub(super) claim: AtomicU64,
     pub(super) first: Slot<A>,
-    /// The register's head lies in lane 0. The further lanes have no use for this word.
+    /// In lane 0 this is the register's head. Further lanes do not use it.
     pub(super) head: AtomicU64,
     pub(super) second: Slot<A>,
     pub(super) terms: [TermsLine<T>; 2],
 }
 
 impl<const A: usize, const T: usize> Lane<A, T> {
-    /// With this state in its first slot and its first line of terms. (The model checks know each word
-    /// by the order in which it is made here.)
+    /// A lane with this state in its first slot and its first line of terms. (The model checks
+    /// recognise each word by the order in which it is created here.)
     pub(super) fn new(
         claim: ClaimWord,
         amounts: [u64; A],
@@ -72,17 +72,17 @@ impl<const A: usize, const T: usize> Lane<A, T> {
     }
 }
 
-/// A lane that was appended because the ones before it were held.
+/// A lane that was appended: any lane except lane 0.
 pub(super) struct FurtherLane<const A: usize, const T: usize> {
     pub(super) lane: Lane<A, T>,
     next: [NextLane<A, T>; 2],
 }
 
-/// Padded, so that the prefetcher, which fetches lines in twos, never drags in a neighbour's.
+/// Padded, because the prefetcher fetches cache lines in pairs, and must not fetch a neighbour's.
 type NextLane<const A: usize, const T: usize> = OnceBox<CachePadded<FurtherLane<A, T>>>;
 
-/// The further lanes, numbered from 1 up: a tree in which lane `n` leads to lanes `2n` and `2n + 1`.
-/// So lane `n` is found in `log2(n)` steps.
+/// The further lanes, numbered from 1. They form a binary tree: lane `n` is the parent of lanes `2n`
+/// and `2n + 1`. So lane `n` is found in `log2(n)` steps.
 pub(super) struct FurtherLanes<const A: usize, const T: usize>(NextLane<A, T>);
 
 impl<const A: usize, const T: usize> FurtherLanes<A, T> {
@@ -94,8 +94,8 @@ impl<const A: usize, const T: usize> FurtherLanes<A, T> {
         self.place(number)?.get().map(|further| &further.lane)
     }
 
-    /// Appends lane `number`. `Err` has the lane that another thread appended first. `None` if its
-    /// parent, lane `number / 2`, is not there.
+    /// Appends lane `number`. If another thread appended it first, returns that lane as `Err`. Returns
+    /// `None` if its parent, lane `number / 2`, is not there.
     pub(super) fn append(
         &self,
         number: usize,
@@ -111,8 +111,8 @@ impl<const A: usize, const T: usize> FurtherLanes<A, T> {
         })
     }
 
-    /// Where lane `number`, which is 1 or more, is to be found. The bits of the number after its first say which way to
-    /// go at each lane.
+    /// Where lane `number` is or will be. The number is at least 1. Its bits after the highest one say
+    /// which way to go at each lane.
     fn place(&self, number: usize) -> Option<&NextLane<A, T>> {
         let mut place = &self.0;
         for bit in (0..number.ilog2()).rev() {

@@ -1,94 +1,95 @@
-//! A register of several words that one compare-and-swap updates.
+//! A register of several words, updated by one compare-and-swap.
 //!
-//! It knows nothing of budgets. All memory orderings of the crate are in this directory: those of
-//! the algorithm in this file, those of a lazily allocated box in `once_box.rs`.
+//! It knows nothing about budgets. All memory orderings of the crate are in this directory: those of
+//! the algorithm in this file, those of the lazily allocated box in `once_box.rs`.
 //!
 //! # The algorithm
 //!
-//! The words of a state lie in a **slot**. One atomic, the **head**, names the slot that is
-//! current and counts the updates. A **lane** is two slots and a **claim**. The thread that holds
-//! the claim may write the slot of its lane that is not current. Lane 0 lies in the register
-//! itself. Further lanes are appended when they are needed, and stay.
+//! The words of a state are stored in a **slot**. One atomic, the **head**, names the current slot
+//! and counts the updates. A **lane** is two slots and a **claim**. The thread that holds the claim
+//! may write the slot of its lane that is not current. Lane 0 is part of the register itself.
+//! Further lanes are appended when they are needed, and stay until the register is dropped.
 //!
 //! ```text
 //! head  = version | lane number | which of its two slots
 //! lane  = claim | slot, slot | terms, terms
 //! slot  = amounts | marks, place of the terms
-//! claim = 0 while the lane is held, else a head that its last holder knew
+//! claim = 0 while the lane is held, otherwise a head that its last holder left
 //! ```
 //!
 //! An update:
 //!
-//! 1. Claim lane 0: swap 0 into its claim. The claim brings a head to start from.
+//! 1. Claim lane 0: swap 0 into its claim. The swap returns a head to start from, or 0 if the lane
+//!    is held (see below).
 //! 2. Decide from the state that the head names.
 //!    - Refused: load the head again. If it has not moved, the words were one state, and the
-//!      refusal stands. If it has, start over with the new head.
-//!    - Otherwise store the new words into the slot of the lane that the head does not name, and
+//!      refusal stands. If it has moved, start over with the new head.
+//!    - Accepted: store the new words into the slot of the lane that the head does not name. Then
 //!      compare-and-swap (CAS) the head to the next version and that slot. If the CAS fails, start
 //!      over with the new head.
-//! 3. Release the lane: store into its claim the head that is known.
+//! 3. Release the lane: store the head that the update ended with into its claim.
 //!
 //! A reader loads the head, then the words, then the head again. If the head has not moved, the
 //! words were one state.
 //!
 //! # When the lane is held
 //!
-//! Callers take turns, as at a short spinlock: a caller that finds lane 0 held pauses and looks
-//! again. After some pauses it gives way to other threads, a few times, since the holder may be
-//! waiting for a core. But it depends on nobody. If the head has stood still for a while
-//! ([`patience`](crate::sync::patience)), then the holder does not run, and the caller takes a
-//! **detour**: it claims any other lane, or appends one, and updates from there. The head then
-//! names a slot in that lane, and a caller that waits tries to claim the lane that the head
-//! names. So all go on in the new lane. When the first holder runs again, its CAS fails, it starts
-//! over, and its commit brings the head back to lane 0.
+//! Callers take turns, as with a short spinlock: a caller that finds lane 0 held pauses and tries
+//! again. After some pauses it yields to other threads a few times, since the holder may be waiting
+//! for a core. But no caller depends on another. If the head has stood still for a while
+//! ([`patience`](crate::sync::patience)), the holder is probably not running, and the caller takes
+//! a **detour**: it claims any free lane, or appends one, and updates from there. The head then
+//! names a slot of that lane. Waiting callers try to claim the lane that the head names, so they
+//! all continue in the new lane. When the first holder runs again, its CAS fails. It starts over,
+//! and its commit brings the head back to lane 0.
 //!
 //! # Terms
 //!
-//! The words that rarely change, the **terms**, are not copied from slot to slot. They lie in a
-//! line of their own, and a slot refers to the place of that line. An update that changes them
-//! writes a line of its lane that the current state does not refer to. Everyday updates want the terms
-//! at an address that they know, the first line of lane 0: an update from lane 0 that finds them
-//! elsewhere moves them there.
+//! The words that rarely change are the **terms**. They are not copied from slot to slot: they have
+//! a line of their own, and a slot stores the **place** of that line. An update that changes the
+//! terms writes a line of its lane that the current state does not refer to. Everyday updates
+//! expect the terms at a fixed address, the first line of lane 0. An update from lane 0 that finds
+//! them elsewhere moves them there.
 //!
 //! # Hints
 //!
-//! Each thread remembers one register: the last one on which an update of this thread left the
-//! everyday path, and why. Its next update of that register looks first:
+//! Each thread remembers one register: the last one where an update of this thread left the
+//! everyday path, and why. The thread's next update of that register looks before it claims:
 //!
-//! - It was *refused*. A refusal should not write anything shared, so the next one decides as a
+//! - It was *refused*. A refusal should not write anything shared. So the next update decides as a
 //!   reader first, and claims a lane only if it would be accepted.
-//! - Lane 0 was *held* and others had taken a detour. The next one does not write to lane 0's claim
-//!   unless it looks free.
+//! - Lane 0 was *held* and others had taken a detour. The next update does not write to lane 0's
+//!   claim unless the claim looks free.
 //!
-//! A hint needs no ordering. If it is wrong, one look was in vain.
+//! A hint needs no ordering. A wrong hint costs one look in vain.
 //!
 //! # Why it is right
 //!
 //! - *A current slot is never written.* Only the holder of a lane makes one of its slots current. So
 //!   the slot that a head does not name stays private from that head until the holder's own CAS, if
 //!   no slot of the lane became current in between. None did. Either the holder loaded the head
-//!   under its claim, or the head came with the claim. In that case the last holder loaded it
-//!   under its own claim, set it with its CAS, or passed it on in turn.
-//! - *A reader that finds the head unmoved has read one state.* The version never comes back (there
-//!   are 2^51: 260 days at 10^8 updates a second), and whoever writes a slot again has seen a later
-//!   head first. It is a seqlock whose counter never turns odd.
-//! - *An accepted update needs no second look.* Its CAS succeeds only if the head has not moved. The
+//!   under its claim, or the head came with the claim. In the second case the previous holder
+//!   loaded it under its own claim, set it with its CAS, or passed it on in turn.
+//! - *A reader that finds the head unmoved has read one state.* A version does not come back: there
+//!   are 2^51, enough for 260 days at 10^8 updates per second. A thread that writes a slot again
+//!   has seen a later head first. It is a seqlock whose counter is never odd.
+//! - *An accepted update needs no validation.* Its CAS succeeds only if the head has not moved. A
 //!   thread that writes the old slot again acquires a head that follows this CAS, and Release keeps
-//!   our loads before it. So the words were one state. And two CASes cannot both follow the same
-//!   head.
-//! - *Lock-free.* A CAS fails only because another one succeeded. No caller waits for a holder longer
-//!   than the patience after the head last moved, while a lane is left. A call that never ends
-//!   keeps one lane from being used. It is not wait-free, and not fair.
+//!   our loads before the CAS. So the words were one state. And two CASes cannot both follow the
+//!   same head.
+//! - *Lock-free.* A CAS fails only because another one succeeded. While a lane is left, no caller
+//!   waits for a holder longer than the patience after the head last moved. A call that never ends
+//!   takes one lane out of use. The register is not wait-free, and not fair.
 //!
 //! `docs/correctness.md` has the whole argument, ordering by ordering.
 //!
 //! # Cost
 //!
-//! Two locked instructions (the swap and the CAS), as in a mutex. All addresses of the everyday
-//! path are constants of the register. The swap takes the first line for writing at once. With six
-//! amounts an update touches two lines that move. Readers write nothing shared, unless
-//! updates come between many times. Refusals write nothing shared if the thread's last update was
-//! refused by the same register.
+//! An update takes two locked instructions (the swap and the CAS), like a mutex. All addresses on
+//! the everyday path are at constant offsets in the register. The swap fetches the first cache line
+//! for writing at once. With six amounts an update writes two cache lines. Readers write nothing
+//! shared, unless updates interfere many times in a row. A refusal writes nothing shared if the
+//! thread's last update was also refused by this register.
 //!
 //! # Sources
 //!
@@ -109,7 +110,7 @@ use backoff::{pause, Backoff};
 use head::{ClaimWord, Head, Place, LANES};
 use lane::{FurtherLanes, Lane, Slot, TermsLine};
 
-// A thread's hint is the address of a register, and below it one of these bits.
+// A thread's hint is the address of a register, with one of these bits in its low bits.
 const HINTS: usize = REFUSED | DETOUR;
 const REFUSED: usize = 1;
 const DETOUR: usize = 2;
@@ -122,15 +123,15 @@ const LOST_PAUSES: u32 = 4;
 
 /// A state to decide from.
 ///
-/// Until the head was found unmoved, the words may be **of two different states**, and a term that is
-/// asked for twice may have two values. What is made of them must be total: no panic, no
-/// assertion, no unchecked index, arithmetic that wraps or is checked.
+/// Until the head is found unmoved, the words may be **of two different states**, and a term that is
+/// loaded twice may have two values. What is computed from them must be total: no panic, no
+/// assertion, no unchecked index, and only wrapping or checked arithmetic.
 #[derive(Clone, Copy)]
 pub(crate) struct State<'a, const A: usize, const T: usize> {
     pub(crate) amounts: [u64; A],
-    /// [`MARK_BITS`] bits that belong to the state.
+    /// [`MARK_BITS`] more bits of the state.
     pub(crate) marks: u64,
-    /// Loaded one by one, since most operations need few of them.
+    /// Terms are loaded one by one, since most operations need only a few of them.
     terms: &'a TermsLine<T>,
     /// The place of the terms.
     terms_at: Place,
@@ -149,28 +150,28 @@ pub(crate) const MARK_BITS: u32 = u64::BITS - Place::BITS;
 
 /// What an operation changes.
 pub(crate) struct Change<const A: usize, const T: usize, D> {
-    /// All amounts, those that stay the same too.
+    /// All amounts, including those that stay the same.
     pub(crate) amounts: [u64; A],
     pub(crate) marks: u64,
     /// New terms, if they change.
     pub(crate) terms: Option<[u64; T]>,
-    /// The answer, once the change took effect.
+    /// The answer, once the change has taken effect.
     pub(crate) done: D,
 }
 
 /// A function from the current state to the next one.
 ///
-/// All steps may run several times, on words that are no state (see [`State`]), and while a lane is
-/// held. So they call nothing foreign: no closure of a user, no `Drop` of a user's type, no
-/// allocator.
+/// Every method may run several times, on words that are not one state (see [`State`]), and while a
+/// lane is held. So it must not run foreign code: no closure of a user, no `Drop` of a user's type,
+/// no allocator.
 pub(crate) trait Operation<const A: usize, const T: usize>: Copy {
     /// The answer of a change that took effect.
     type Done;
-    /// The answer of one that is refused. `Infallible` if none is.
+    /// The answer of an operation that is refused. `Infallible` if it never is.
     type Refusal;
 
-    /// Whether it is plain to see that the operation is not refused. This is inlined into the caller's
-    /// code, and may say no where it would take long to tell.
+    /// Whether the operation is plainly not refused. This check is inlined into the caller's code. It
+    /// may return `false` where the exact answer would take long.
     fn is_plain(&self, now: &State<'_, A, T>) -> bool;
 
     /// Why the operation is refused, if it is.
@@ -180,7 +181,7 @@ pub(crate) trait Operation<const A: usize, const T: usize>: Copy {
     fn change(&self, now: &State<'_, A, T>) -> Change<A, T, Self::Done>;
 }
 
-/// The register: `A` amounts and `T` terms, and beside them `F`, which never changes.
+/// The register: `A` amounts, `T` terms, and a value of type `F` that never changes.
 pub(crate) struct Register<const A: usize, const T: usize, F> {
     /// Lane 0.
     lane: Lane<A, T>,
@@ -206,8 +207,8 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         &self.fixed
     }
 
-    /// Appends lanes until there are `lanes`, lane 0 included. As long as no more calls than that are
-    /// under way at once, a search finds a free one, unless several change hands behind its back.
+    /// Appends lanes until there are `lanes`, lane 0 included. While at most that many calls are in
+    /// progress, a search finds a free lane, unless several lanes that it has passed change hands.
     pub(crate) fn make_lanes(&self, lanes: usize) {
         for number in 1..lanes.min(LANES) {
             if self.further.get(number).is_none() {
@@ -216,7 +217,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         }
     }
 
-    /// What `f` makes of one state that existed. `f` must be total, see [`State`].
+    /// Returns `f` of one state that existed. `f` must be total: see [`State`].
     #[inline]
     pub(crate) fn read<R>(&self, f: impl Fn(&State<'_, A, T>) -> R) -> R {
         for _ in 0..looks() {
@@ -227,7 +228,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         self.read_claimed(f)
     }
 
-    /// Reads as the holder of a lane: so no update comes between, unless by a detour.
+    /// Reads while holding a lane. So only updates from other lanes can interfere.
     #[cold]
     #[inline(never)]
     fn read_claimed<R>(&self, f: impl Fn(&State<'_, A, T>) -> R) -> R {
@@ -246,10 +247,10 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         self.validate(head).then_some(seen)
     }
 
-    /// Runs `operation` in one step.
+    /// Runs `operation` in one atomic step.
     // The everyday path is inlined: lane 0 is free, and one of its slots is current. There are two
-    // copies of it, so that the slot is known by a branch, which the processor predicts, and the
-    // loads need not wait for an address made of the head.
+    // copies of it, one for each slot. So a branch, which the processor predicts, selects the slot,
+    // and the loads do not wait for an address that is computed from the head.
     #[inline(always)]
     pub(crate) fn update<O>(&self, operation: O) -> Result<O::Done, O::Refusal>
     where
@@ -276,8 +277,8 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
                 Ok(done)
             }
             Attempt::Lost | Attempt::NotPlain => {
-                // Goes on as the same claim. Not by moving it, so that it stays in machine
-                // registers here.
+                // `update_again` goes on with this claim. It is forgotten, not moved, so that here
+                // it stays in machine registers.
                 std::mem::forget(claim);
                 self.update_again(operation).into()
             }
@@ -293,7 +294,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         self.update_claimed(self.take_turn(), &operation)
     }
 
-    /// Goes on with lane 0 held by the caller.
+    /// Continues an update that holds lane 0 already.
     #[cold]
     #[inline(never)]
     fn update_again<O>(&self, operation: O) -> Answer<O::Done, O::Refusal>
@@ -308,8 +309,8 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         self.update_claimed(claim, &operation)
     }
 
-    /// One attempt from the slot `current` to the slot `free` of lane 0, which is at `place`, with the
-    /// terms where the everyday path expects them.
+    /// One attempt from the slot `current` to the slot `free` of lane 0, with the terms where the
+    /// everyday path expects them. `place` is the place of `free`.
     #[inline(always)]
     fn attempt_quickly<O>(
         &self,
@@ -335,8 +336,9 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         self.attempt(operation, head, &now, free, place)
     }
 
-    /// One attempt from `now`, the state that `head` names, to the slot `free` of a lane that is
-    /// held, which is at `place`, if that is plain to see and leaves the terms as they are.
+    /// One attempt from `now`, the state that `head` names, to the slot `free` at `place`, in a lane
+    /// that the caller holds. Returns `NotPlain` unless the operation is plainly accepted and leaves
+    /// the terms as they are.
     #[inline(always)]
     fn attempt<O>(
         &self,
@@ -371,9 +373,9 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         }
     }
 
-    /// Runs `operation` where this thread's last update of this register left the everyday path.
-    // Not inlined, and not cold: at a full register, and while others are suspended, this is the
-    // everyday path.
+    /// Runs `operation` if this thread's last update of this register left the everyday path.
+    // Not inlined, but not cold either: while the register is full or other threads are suspended,
+    // every update comes here.
     #[inline(never)]
     fn update_by_hint<O>(&self, operation: O) -> Answer<O::Done, O::Refusal>
     where
@@ -387,9 +389,9 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         self.update_after_hint(operation)
     }
 
-    /// The rest of `update_by_hint`, if the hint led to no refusal: claims a lane, lane 0 only if it
+    /// The rest of `update_by_hint`, if the hint led to no refusal. Claims a lane, lane 0 only if it
     /// looks free.
-    // Not inlined: a refusal, which does without, would save registers for it.
+    // Not inlined: otherwise a refusal would save machine registers for code that it does not run.
     #[inline(never)]
     fn update_after_hint<O>(&self, operation: O) -> Answer<O::Done, O::Refusal>
     where
@@ -408,7 +410,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         self.update_claimed(claim, &operation)
     }
 
-    /// Decides as a reader, and returns the refusal if it is one. Writes nothing.
+    /// Decides as a reader, and returns the refusal, if there is one. Writes nothing.
     #[inline(always)]
     fn look_first<O>(&self, operation: &O) -> Option<O::Refusal>
     where
@@ -426,7 +428,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         None
     }
 
-    /// Runs `operation` from a lane that is held, until there is an answer.
+    /// Runs `operation` from the lane of `claim`, until there is an answer.
     #[inline(always)]
     pub(super) fn update_claimed<O>(
         &self,
@@ -466,8 +468,8 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         }
     }
 
-    /// One attempt, whatever it takes, from the state that `head` names to the slot of a lane that
-    /// is held, which is at `free_at`.
+    /// One full attempt, which may refuse, or store new terms. It goes from the state that `head`
+    /// names to the slot at `free_at`, in `lane`, which the caller holds.
     #[inline(never)]
     fn attempt_slowly<O>(
         &self,
@@ -499,8 +501,8 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         Some((next, Answer::Done(change.done)))
     }
 
-    /// Stores a state into the slot `free` of a lane that is held, which is at `place`, and commits
-    /// it from `head`. Returns the new head, or `None` if the head has moved.
+    /// Stores a state into the slot `free` at `place`, in a lane that the caller holds, and commits it
+    /// from `head`. Returns the new head, or `None` if the head has moved.
     #[inline(always)]
     fn commit(
         &self,
@@ -512,8 +514,9 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         place: Place,
     ) -> Option<Head> {
         // Release fence: pairs with the Acquire fences in `validate` and `further_lane`. A thread that
-        // loads a word stored below, and then passes its fence, sees the head that we start from or
-        // a later one. It comes after the claim, and before the first store, in every attempt.
+        // loads a word stored below, and then passes its Acquire fence, sees the head that we start
+        // from or a later one. In every attempt our fence comes after the claim and before the first
+        // store.
         fence(Ordering::Release);
         // Relaxed: the slot is ours alone, and is published by the CAS.
         for (word, amount) in free.amounts.iter().zip(amounts) {
@@ -528,20 +531,20 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
             .compare_exchange(
                 head.word(),
                 next.word(),
-                // Release: pairs with the Acquire in `head`. The slot is published, and our loads
-                // of the old one come before whatever its holder stores there next. Not Acquire:
-                // it reads the head that was loaded before.
+                // Release: pairs with the Acquire in `head`. It publishes the slot, and keeps our
+                // loads of the old slot before whatever its holder stores there next. Not Acquire:
+                // the CAS reads only the head that we started from, which is acquired already.
                 Ordering::Release,
-                // Relaxed: the head that won is loaded again.
+                // Relaxed: after a failure, `head` loads the head again.
                 Ordering::Relaxed,
             )
             .ok()?;
         Some(next)
     }
 
-    /// Stores `new` into a line of `lane`, whose number this is and which is held, and returns the
-    /// line's place. It is one that the current state does not refer to: that refers to `terms`.
-    /// `None` if the head has moved.
+    /// Stores `new` into a line of `lane` that the current state does not refer to, and returns the
+    /// line's place. The caller holds `lane`, which has this `number`. `terms` is the place in the
+    /// slot that `head` names. Returns `None` if the head has moved.
     fn store_terms(
         &self,
         head: Head,
@@ -550,16 +553,17 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         lane: &Lane<A, T>,
         number: usize,
     ) -> Option<Place> {
-        // `terms` may be what another lane's holder stored and never published. To choose a line
-        // by it, it must be the current state's. While it is, only we could refer to a line of
-        // this lane, so the one that is free stays free.
+        // `terms` may be a place that another lane's holder stored and never published. A line may
+        // be chosen by it only if it is the place of the current state. If it is, the free line
+        // stays free: only we, as the holder of this lane, could make a state refer to it.
         if !self.validate(head) {
             return None;
         }
         // The first line, unless the current state refers to it. So an update from lane 0 that moves
-        // the terms finds `FIRST_LINE` here.
+        // the terms stores them at `FIRST_LINE`.
         let which = usize::from(terms == Place::new(number, 0));
-        // Release fence: as in `commit`. A reader that loads a term stored below finds that the
+        // Release fence: pairs with the Acquire fence in `validate`, as the one in `commit` does. A
+        // reader that loads a term stored below, and then passes its Acquire fence, finds that the
         // head has moved off the state that referred to this line.
         fence(Ordering::Release);
         // Relaxed: as in `commit`.
@@ -569,28 +573,29 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         Some(Place::new(number, which))
     }
 
-    /// The head, and with it all that led to it.
+    /// Loads the head, and acquires everything that led to it.
     #[inline(always)]
     fn head(&self) -> Head {
-        // Acquire: pairs with the Release of the CAS in `commit`. The words of the slot are there
-        // to be read. For a holder also: if the head has moved off a slot of its lane, then the
-        // thread that moved it had read that slot before we write it again.
+        // Acquire: pairs with the Release of the CAS in `commit`. The words of the slot that it names
+        // are visible. A holder needs it also for its own slots: if the head has moved off a slot of
+        // its lane, the thread that moved it had read that slot before the holder writes it again.
         Head::from_word(self.lane.head.load(Ordering::Acquire))
     }
 
-    /// Whether the head still is `head`. If so, all words loaded since then were of one state.
+    /// Whether the head is still `head`. If so, all words loaded since `head` was acquired were of one
+    /// state.
     #[inline(always)]
     fn validate(&self, head: Head) -> bool {
-        // Acquire fence: pairs with the Release fences in `commit` and `store_terms`. If we loaded
-        // a word that was stored when its slot or line was used again, then we see below a head
+        // Acquire fence: pairs with the Release fences in `commit` and `store_terms`. If we loaded a
+        // word that was stored when its slot or line was used again, the load below sees a head
         // that is later than `head`.
         fence(Ordering::Acquire);
-        // Relaxed: the fence has done the ordering.
+        // Relaxed: the fence above does the ordering.
         self.lane.head.load(Ordering::Relaxed) == head.word()
     }
 
     /// The state that `head` names. `None` if its terms are at a place that this thread does not know
-    /// yet: then they are of a newer state, and the head has moved.
+    /// yet. Then that place was stored for a later state, and the head has moved.
     #[inline(always)]
     fn state(&self, head: Head) -> Option<State<'_, A, T>> {
         let place = head.place();
@@ -611,13 +616,14 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
 
     #[inline(always)]
     fn words(slot: &Slot<A>) -> ([u64; A], u64) {
-        // Relaxed, here and for the terms: ordered by the Acquire of the head or of the claim
-        // before them. After them, by the fence in `validate` or by the Release of the CAS.
+        // Relaxed, here and for the terms. What comes before these loads is ordered by the Acquire of
+        // the head (`head`) or of the claim (`try_claim`). What comes after them is ordered by the
+        // fence in `validate` or by the Release of the CAS in `commit`.
         let amounts = std::array::from_fn(|index| slot.amounts[index].load(Ordering::Relaxed));
         (amounts, slot.marks_and_place.load(Ordering::Relaxed))
     }
 
-    /// Lane `number`, if this thread knows of it.
+    /// Lane `number`, if this thread knows it already.
     #[inline(always)]
     fn lane(&self, number: usize) -> Option<&Lane<A, T>> {
         if number == 0 {
@@ -632,21 +638,21 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         let lane = self.further.get(number);
         if lane.is_none() {
             // Acquire fence: pairs with the Release fence in `commit`. The place was stored by a
-            // thread that had seen a later head than ours. So we see that one next time, and not
-            // the same again.
+            // thread that had seen a later head than ours. So our next load of the head sees that
+            // one or a later one, and not ours again.
             fence(Ordering::Acquire);
         }
         lane
     }
 
-    /// Identifies this register in a hint. It is aligned to 64, so its low bits are free.
+    /// Identifies this register in a hint. A register is aligned to 64, so the low bits are free.
     #[inline(always)]
     fn address(&self) -> usize {
         std::ptr::from_ref(self) as usize
     }
 
-    /// Claims a lane: lane 0, or else as `take_turn` says. (Not private, since tests hold one while
-    /// others go on.)
+    /// Claims lane 0, or if it is held, a lane as `take_turn` does. (Not private: tests hold a lane
+    /// while other threads go on.)
     pub(super) fn claim(&self) -> Claim<'_, A, T> {
         match self.try_claim(0, &self.lane) {
             Some(claim) => claim,
@@ -657,16 +663,16 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
     /// Claims a lane, if it is free.
     #[inline(always)]
     fn try_claim<'a>(&self, number: usize, lane: &'a Lane<A, T>) -> Option<Claim<'a, A, T>> {
-        // Acquire: pairs with the Release in `Claim::drop`. The head in the word is as if we had
-        // loaded it: no older than the last that the lane's last holder set. And that holder's
-        // stores to the lane come before ours.
+        // Acquire: pairs with the Release in `Claim::drop`. The head in the word is as good as one
+        // that we load: it is no older than the last head that the lane's last holder set. And that
+        // holder's stores to the lane come before ours.
         let was = lane.claim.swap(ClaimWord::HELD.word(), Ordering::Acquire);
         let head = ClaimWord::from_word(was).head()?;
         Some(Claim { head, number, lane })
     }
 
-    /// Slow path: lane 0 is held. Claims the lane that the head names, as soon as it is free; or, if
-    /// the head stands still for too long, any other.
+    /// Slow path: lane 0 is held. Claims the lane that the head names as soon as it is free. If the
+    /// head stands still for too long, takes a detour.
     #[cold]
     #[inline(never)]
     fn take_turn(&self) -> Claim<'_, A, T> {
@@ -705,19 +711,19 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         }
     }
 
-    /// Claims a lane, if it looks free: then nothing is written to one that is held.
+    /// Claims a lane, if it looks free. Nothing is written to a lane that looks held.
     #[inline(always)]
     fn try_claim_seen_free<'a>(
         &self,
         number: usize,
         lane: &'a Lane<A, T>,
     ) -> Option<Claim<'a, A, T>> {
-        // Relaxed: a hint.
+        // Relaxed: only a hint, since `try_claim` decides.
         ClaimWord::from_word(lane.claim.load(Ordering::Relaxed)).head()?;
         self.try_claim(number, lane)
     }
 
-    /// Claims the first lane that is free, or appends one. (Not private: see `claim`.)
+    /// Claims the first free lane, or appends one. (Not private: see `claim`.)
     #[cold]
     pub(super) fn detour(&self) -> Claim<'_, A, T> {
         loop {
@@ -731,20 +737,20 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
                     return claim;
                 }
             }
-            // All lanes are held by calls that have begun and not ended.
+            // Every lane is held by a call in progress.
             yield_now();
         }
     }
 
-    /// Claims further lane `number`, if it is free or not there yet. The claim's head may be old: the
-    /// caller loads a new one.
-    // By a swap, not by a look first: with a stale look a free lane would be taken for held, and one
-    // more appended.
+    /// Claims further lane `number` if it is free, or appends it if it is not there yet. The claim's
+    /// head may be old: the caller loads a new one.
+    // Swaps without a look first: a stale look would take a free lane for held, and one more lane
+    // would be appended.
     fn claim_or_append(&self, number: usize) -> Option<Claim<'_, A, T>> {
         if let Some(lane) = self.further.get(number) {
             return self.try_claim(number, lane);
         }
-        // Born held, so that no other thread can take it from us, and the search ends.
+        // Appended as held, so that no other thread can take it from us, and the search ends.
         match self.further.append(number, ClaimWord::HELD)? {
             Ok(lane) => Some(Claim {
                 head: Head::FIRST,
@@ -756,14 +762,14 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
     }
 }
 
-/// What the functions that are not inlined return. It is not `Result`: with the same type on both
-/// paths the compiler builds the everyday result in memory too.
+/// What the functions that are not inlined return. It is not `Result`: if both paths had the same
+/// type, the compiler would build the everyday result in memory too.
 pub(super) enum Answer<D, R> {
     Done(D),
     Refused(R),
 }
 
-/// The answer, and the head to leave in the claim; `None` if the head has moved.
+/// The answer and the head to leave in the claim, or `None` if the head has moved.
 type Ended<D, R> = Option<(Head, Answer<D, R>)>;
 
 impl<D, R> From<Answer<D, R>> for Result<D, R> {
@@ -776,21 +782,22 @@ impl<D, R> From<Answer<D, R>> for Result<D, R> {
     }
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 enum Attempt<D> {
     /// It took effect, and this is the new head.
     Committed(Head, D),
     /// The head has moved.
     Lost,
-    /// It is not plain to see that the operation is accepted, or the terms change. Nothing was stored.
+    /// It takes a full attempt: for example, the operation is not plainly accepted, or the terms
+    /// change. Nothing was stored.
     NotPlain,
 }
 
-/// A lane that is held, until this is dropped.
+/// A lane that is held until this is dropped.
 pub(super) struct Claim<'a, const A: usize, const T: usize> {
-    /// The head that the next holder starts from. Since it was loaded or set, no slot of this lane has
-    /// become current. So each commit from this lane sets it before the claim is dropped:
-    /// otherwise the next holder would write the current slot.
+    /// The head that the next holder starts from. No slot of this lane has become current since that
+    /// head was loaded or set. So each commit from this lane sets this field before the claim is
+    /// dropped. Otherwise the next holder would write the current slot.
     head: Head,
     number: usize,
     lane: &'a Lane<A, T>,
@@ -800,13 +807,13 @@ impl<const A: usize, const T: usize> Drop for Claim<'_, A, T> {
     #[inline(always)]
     fn drop(&mut self) {
         let word = ClaimWord::free(self.head);
-        // Release: pairs with the Acquire in `try_claim`. Our stores to the lane, and the head
-        // that is left in its claim, are there for the next holder.
+        // Release: pairs with the Acquire in `try_claim`. Our stores to the lane, and all that led to
+        // the head that is left in its claim, come before everything that the next holder does.
         self.lane.claim.store(word.word(), Ordering::Release);
     }
 }
 
-/// The last word of a slot: the marks, and below them the place of the terms.
+/// The last word of a slot: the marks, with the place of the terms in the low bits.
 #[inline(always)]
 fn marks_and_place(marks: u64, terms: Place) -> u64 {
     marks << Place::BITS | terms.bits()
