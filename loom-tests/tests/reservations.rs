@@ -47,7 +47,7 @@ fn two_reserve_and_end() {
     .thread([Op::Reserve(usage(7, 11, 4)), Op::Settle(0, usage(7, 12, 4))])
     .meets([Event::Refused, Event::Lost])
     .preemptions(1, 1)
-    .check([9191, 9191], [18574, 18574]);
+    .check([24030, 9191], [44236, 22589]);
 }
 
 /// It makes room for the second record.
@@ -62,7 +62,7 @@ fn a_call_is_released_beside_records() {
     .thread([Op::Record(11, 17, 17), Op::Record(2, 3, 4)])
     .meets([Event::Refused, Event::Lost])
     .preemptions(2, 1)
-    .check([0, 0], [0, 0]);
+    .check([132, 287], [52, 1129]);
 }
 
 /// It makes room for the first record.
@@ -80,7 +80,7 @@ fn a_call_shrinks_beside_records() {
     .thread([Op::Record(11, 19, 17), Op::Record(2, 3, 4)])
     .meets([Event::Refused, Event::Lost])
     .preemptions(2, 1)
-    .check([0, 0], [0, 0]);
+    .check([436, 387], [74, 1052]);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_stream_that_was_cut_off_beside_records() {
     .thread([Op::Record(11, 17, 17), Op::Record(2, 3, 4)])
     .meets([Event::Refused, Event::Lost])
     .preemptions(2, 2)
-    .check([151, 328], [5231, 15300]);
+    .check([151, 328], [21109, 22978]);
 }
 
 #[test]

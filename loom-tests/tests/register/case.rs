@@ -81,7 +81,6 @@ thread_local! {
 
 /// Checks a scenario at this many preemptions, and with these least numbers of executions.
 #[track_caller]
-#[cfg(feature = "ghost")]
 pub(crate) fn further(preemptions: usize, least: &'static [u64], scenario: fn()) {
     FURTHER.set(Some(Further { preemptions, least }));
     scenario();

@@ -21,7 +21,6 @@ mod case;
 mod step;
 
 mod detours;
-#[cfg(feature = "ghost")]
 mod further;
 mod hints;
 mod lanes;
