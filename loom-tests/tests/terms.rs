@@ -124,6 +124,7 @@ fn in_flight(end: Op) -> Role {
 
 /// Counting a forfeited call sets terms.
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes tens of seconds")]
 fn two_calls_are_forfeited() {
     Scenario::new("two_calls_are_forfeited", Limits::unlimited())
         .room(2)
@@ -136,6 +137,7 @@ fn two_calls_are_forfeited() {
 
 /// The number of unpriced calls is in the same word.
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes tens of seconds")]
 fn a_call_is_forfeited_beside_an_unpriced_one() {
     Scenario::new(
         "a_call_is_forfeited_beside_an_unpriced_one",
