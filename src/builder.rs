@@ -1,6 +1,5 @@
 //! Building a pool with more than limits.
 
-use crate::dimension::Guesses;
 use crate::layout::Fixed;
 use crate::limits::Limits;
 use crate::money::Usd;
@@ -102,21 +101,8 @@ impl Builder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn restore(mut self, snapshot: &Snapshot, reserved: Restore) -> Builder {
-        self.spent = snapshot.spent;
+        self.spent = snapshot.restored(reserved);
         self.saved_limits = snapshot.limits;
-        if reserved == Restore::ReservedAsSpent {
-            let forfeited = Guesses {
-                unpriced_calls: 0,
-                forfeited_calls: snapshot.calls_in_flight,
-                forfeited_cost: snapshot.reserved.cost.as_nanos(),
-            };
-            let guesses = self.spent.guesses().plus(forfeited);
-            let spent = self
-                .spent
-                .tally()
-                .zip(snapshot.reserved(), u64::saturating_add);
-            self.spent = Spent::of(spent, guesses);
-        }
         self
     }
 

@@ -89,7 +89,7 @@ impl<P: Borrow<BudgetPool>> CallState<P> {
             request.asked.cost = missing.saturating_sub(reserved);
         }
         let own = self.reserved;
-        pool.update(Reserve { request, own })?;
+        pool.admit(Reserve { request, own })?;
         self.reserved = self.reserved.zip(request.asked, u64::saturating_add);
         self.estimate_unpriced |= more.cost.is_none();
         Ok(())
@@ -228,9 +228,8 @@ impl<P: Borrow<BudgetPool>> CallState<P> {
 
     #[inline]
     fn count(&self, settle: Settle, over_reported: Excess) -> Receipt {
-        let settled = self.pool.borrow().update_always(settle);
         let overrun = Excess::of(settle.spend, self.reserved);
-        settled.receipt(&settle, overrun, over_reported)
+        self.pool.borrow().settle(&settle, overrun, over_reported)
     }
 }
 

@@ -28,18 +28,20 @@ const FORFEITED_COST: usize = LIMITS + 1;
 /// Flags, and the upper bits of the number of calls:
 ///
 /// ```text
-///    63        60       56     43           0
-/// | closed |   | limited |     | calls / 2^20 |
+///    63       62          60       56     44           0
+/// | closed | retired |    | limited |     | calls / 2^19 |
 /// ```
 ///
 /// `limited` has a bit for each dimension, which is set if the dimension has a limit. (The limit's own
-/// word does not say so, since `u64::MAX` may be a limit.)
+/// word does not say so, since `u64::MAX` may be a limit.) A node of a tree is `retired` while no child
+/// is there.
 const FLAGS_AND_CALLS: usize = LIMITS + 2;
 
 const UPPER_CALLS: u64 = (1 << (u64::BITS - CALL_BITS)) - 1;
 const CLOSED: u64 = 1 << 63;
+const RETIRED: u64 = 1 << 62;
 
-// `State::word_with_closed_bit` promises that bits 61 and 62 are clear.
+// `State::word_with_closed_bit` promises that bit 61 is clear.
 const _: () = assert!(limited(Dimension::ALL[LIMITS - 1]) < 1 << 61);
 
 #[inline(always)]
@@ -48,12 +50,12 @@ const fn limited(dimension: Dimension) -> u64 {
 }
 
 // The marks of a state. They hold the calls in flight and the lower bits of the number of calls. The
-// upper bits are in the terms, which therefore change once in 2^20 calls. So seven words of a state
+// upper bits are in the terms, which therefore change once in 2^19 calls. So seven words of a state
 // change with most updates, and not eight.
 //
-// 50           31 30               0
-// | calls % 2^20 |  calls in flight  |
-const CALL_BITS: u32 = 20;
+// 49           31 30               0
+// | calls % 2^19 |  calls in flight  |
+const CALL_BITS: u32 = 19;
 const LOWER_CALLS: u64 = (1 << CALL_BITS) - 1;
 const IN_FLIGHT_BITS: u32 = MARK_BITS - CALL_BITS;
 
@@ -127,8 +129,8 @@ impl<'a> State<'a> {
         self.flags_and_calls & !UPPER_CALLS
     }
 
-    /// A word whose bit 63 is set if the pool is closed. Bits 62 and 61 are always clear. The other
-    /// bits may be anything.
+    /// A word whose bit 63 is set if the pool is closed. Bits 62 and 61 are clear, except in a node that
+    /// is not in use. The other bits may be anything.
     #[inline(always)]
     pub(crate) fn word_with_closed_bit(&self) -> u64 {
         self.flags_and_calls
@@ -154,6 +156,17 @@ impl<'a> State<'a> {
     #[inline(always)]
     pub(crate) fn is_closed(&self) -> bool {
         self.flags() & CLOSED != 0
+    }
+
+    /// Whether it is of a node that is not in use.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.flags() & RETIRED != 0
+    }
+
+    /// How far below the root of its tree it is.
+    #[inline(always)]
+    pub(crate) fn depth(&self) -> u8 {
+        self.words.depth()
     }
 
     #[inline(always)]
@@ -214,6 +227,23 @@ impl<'a> State<'a> {
     /// The change to a closed pool.
     pub(crate) fn to_closed<D>(self, done: D) -> Change<D> {
         self.to_terms(self.limit_words(), self.flags() | CLOSED, done)
+    }
+
+    /// The change to the state of a pool in which `spent` is spent and nothing is reserved, whatever this
+    /// state is.
+    pub(crate) fn to_new<D>(self, spent: Spent, limits: Limits, done: D) -> Change<D> {
+        let (limits, flags) = words_of(limits);
+        let tally = spent.tally();
+        let guesses = Guesses::default().plus(spent.guesses());
+        let terms = terms(limits, guesses, tally.calls, flags);
+        change(tally, Tally::default(), Some(terms), done)
+    }
+
+    /// The change to a node that is not in use.
+    pub(crate) fn to_retired<D>(self, done: D) -> Change<D> {
+        let (limits, flags) = words_of(Limits::unlimited());
+        let terms = terms(limits, Guesses::default(), 0, flags | RETIRED);
+        change(Tally::default(), Tally::default(), Some(terms), done)
     }
 
     fn to_terms<D>(self, limits: [u64; LIMITS], flags: u64, done: D) -> Change<D> {
@@ -279,6 +309,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::level::Level;
     use crate::ops::admit::{Charge, Reserve};
     use crate::ops::configure::Reset;
     use crate::ops::request::Request;
@@ -343,6 +374,7 @@ mod tests {
         assert_eq!(
             register.update(reserve),
             Err(Rejected::Exceeded(Exceeded {
+                level: Level::ROOT,
                 dimension: Dimension::Calls,
                 limit: MOST_IN_FLIGHT,
                 spent: 0,

@@ -121,10 +121,12 @@ compile_error!("token-budget-pool needs 64-bit atomics, which this target does n
 mod builder;
 mod call;
 mod call_state;
+mod child;
 mod decimal;
 mod dimension;
 pub mod guide;
 mod layout;
+mod level;
 mod limits;
 mod money;
 mod ops;
@@ -135,15 +137,19 @@ mod record;
 mod register;
 mod rejection;
 mod reservation;
+mod root_ref;
 #[cfg(feature = "serde")]
 mod serde_fields;
 mod snapshot;
 mod sync;
+mod tree_snapshot;
 mod usage;
 
 pub use builder::{Builder, Restore};
 pub use call::{Call, OwnedCall};
+pub use child::{Child, ChildPool};
 pub use dimension::{Amount, Dimension};
+pub use level::{InvalidChild, Label, Level};
 pub use limits::Limits;
 pub use money::{InvalidUsd, ParseUsdError, Usd};
 pub use pool::BudgetPool;
@@ -153,6 +159,7 @@ pub use record::{BudgetExceeded, Caps, InvalidCap, Totals};
 pub use rejection::{Exceeded, Reason, Rejected};
 pub use reservation::{OwnedReservation, Reservation};
 pub use snapshot::Snapshot;
+pub use tree_snapshot::TreeSnapshot;
 pub use usage::{Amounts, Spent, Usage};
 
 /// The README's examples, compiled and run.

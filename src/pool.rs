@@ -6,15 +6,17 @@
 use std::convert::Infallible;
 use std::fmt;
 
+use crate::child::Node;
 use crate::dimension::{Guesses, Tally};
 use crate::layout::{self, Fixed, Register, State, AMOUNTS, TERMS};
+use crate::level::Level;
 use crate::limits::Limits;
 use crate::ops::admit::{Charge, Reserve};
-use crate::ops::configure::{Close, Reset, SetLimits};
+use crate::ops::configure::{Close, IsOpen, Reset, SetLimits};
 use crate::ops::request::Request;
 use crate::ops::settle::Settle;
 use crate::receipt::{Excess, Receipt};
-use crate::register::Operation;
+use crate::register::{Operation, Path};
 use crate::rejection::Rejected;
 use crate::snapshot::Snapshot;
 use crate::usage::{Spent, Usage};
@@ -40,14 +42,32 @@ use crate::usage::{Spent, Usage};
 /// suspended so at the same time, and keeps them until it is dropped.
 ///
 /// See the [crate's page](crate) for the everyday use and for what it does not do.
+///
+/// A pool can have [children](Self::child): pools with limits of their own, whose spending counts in
+/// this one too.
 pub struct BudgetPool {
-    register: Register,
+    place: Place,
+}
+
+// A pool is made in its place and stays there, so its size is not copied.
+#[allow(clippy::large_enum_variant)]
+enum Place {
+    /// It is the root of a tree, or in none.
+    Root(Register),
+    /// It is a child of another pool.
+    Child(Node),
 }
 
 impl BudgetPool {
     pub(crate) fn from_parts(spent: Spent, limits: Limits, fixed: Fixed) -> Self {
         Self {
-            register: layout::new_register(spent, limits, fixed),
+            place: Place::Root(layout::new_register(spent, limits, fixed)),
+        }
+    }
+
+    pub(crate) fn from_node(node: Node) -> Self {
+        Self {
+            place: Place::Child(node),
         }
     }
 
@@ -105,7 +125,7 @@ impl BudgetPool {
         if usage.cost.is_none() {
             return self.try_charge_unpriced(usage);
         }
-        self.update(Charge {
+        self.admit(Charge {
             request: Request::call(usage),
             unpriced: false,
         })
@@ -114,7 +134,7 @@ impl BudgetPool {
     #[cold]
     #[inline(never)]
     fn try_charge_unpriced(&self, usage: Usage) -> Result<Spent, Rejected> {
-        self.update(Charge {
+        self.admit(Charge {
             request: self.request(usage),
             unpriced: true,
         })
@@ -150,8 +170,7 @@ impl BudgetPool {
             },
             ..Settle::default()
         };
-        let settled = self.update_always(settle);
-        settled.receipt(&settle, Excess::default(), Excess::default())
+        self.settle(&settle, Excess::default(), Excess::default())
     }
 
     /// Whether this usage would be admitted now. Changes nothing.
@@ -180,8 +199,8 @@ impl BudgetPool {
             request,
             own: Tally::default(),
         };
-        match self.register.read(|now| reserve.refusal(now)) {
-            Some(rejected) => Err(rejected),
+        match self.refusal(&reserve) {
+            Some(rejected) => Err(rejected.labelled(|depth| self.level_at(depth))),
             None => Ok(()),
         }
     }
@@ -198,9 +217,15 @@ impl BudgetPool {
         self.snapshot().remaining()
     }
 
-    /// Whether the pool was [closed](Self::close).
+    /// Whether the pool, or one above it, was [closed](Self::close).
     pub fn is_closed(&self) -> bool {
-        self.read(|now| now.is_closed())
+        self.refusal(&IsOpen).is_some()
+    }
+
+    /// Where in its tree it is, and what it is called. A pool that is not a child is
+    /// [the root](Level::ROOT).
+    pub fn level(&self) -> Level {
+        self.level_at(self.path().length() as u8)
     }
 
     /// The whole state of the pool at one moment.
@@ -335,7 +360,83 @@ impl BudgetPool {
     where
         O: Operation<AMOUNTS, TERMS>,
     {
-        self.register.update(operation)
+        match &self.place {
+            Place::Root(register) => register.update(operation),
+            Place::Child(node) => node.update(apart(&operation)).into(),
+        }
+    }
+
+    /// An update whose refusal names a level.
+    #[inline(always)]
+    pub(crate) fn admit<O>(&self, operation: O) -> Result<O::Done, Rejected>
+    where
+        O: Operation<AMOUNTS, TERMS, Refusal = Rejected>,
+    {
+        match &self.place {
+            Place::Root(register) => register.update(operation),
+            Place::Child(node) => node.admit(apart(&operation)).into(),
+        }
+    }
+
+    /// Counts what has happened already. The caller knows `overrun` and `over_reported`.
+    #[inline(always)]
+    pub(crate) fn settle(
+        &self,
+        settle: &Settle,
+        overrun: Excess,
+        over_reported: Excess,
+    ) -> Receipt {
+        // The receipt is made here, for both, so that the compiler leaves out what the caller does not use.
+        let (settled, over_limit_at) = match &self.place {
+            Place::Root(register) => match register.update(*settle) {
+                Ok(settled) => (settled, Level::ROOT),
+                Err(never) => match never {},
+            },
+            Place::Child(node) => node.settle(apart(settle)),
+        };
+        Receipt {
+            counted: Spent::of(settle.spend, settle.guesses),
+            spent: settled.spent,
+            overrun,
+            over_reported,
+            over_limit: settled.judged.over_limit(),
+            over_limit_at,
+            saturated: settled.saturated,
+        }
+    }
+
+    /// Why `operation` would be refused now, if it would be.
+    fn refusal<O>(&self, operation: &O) -> Option<O::Refusal>
+    where
+        O: Operation<AMOUNTS, TERMS>,
+    {
+        match &self.place {
+            Place::Root(register) => register.read(|now| operation.refusal(now)),
+            Place::Child(node) => node.root().refusal_at(node.path(), operation),
+        }
+    }
+
+    #[cold]
+    fn level_at(&self, depth: u8) -> Level {
+        match &self.place {
+            Place::Root(_) => Level::ROOT,
+            Place::Child(node) => node.level(depth),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn root(&self) -> &Register {
+        match &self.place {
+            Place::Root(register) => register,
+            Place::Child(node) => node.root(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        match &self.place {
+            Place::Root(_) => &Path::ROOT,
+            Place::Child(node) => node.path(),
+        }
     }
 
     #[inline(always)]
@@ -351,16 +452,19 @@ impl BudgetPool {
 
     #[inline(always)]
     pub(crate) fn read<R>(&self, look: impl Fn(&State<'_>) -> R) -> R {
-        self.register.read(|words| look(&State::of(words)))
+        match &self.place {
+            Place::Root(register) => register.read(|words| look(&State::of(words))),
+            Place::Child(node) => node.read(look),
+        }
     }
 
     pub(crate) fn make_lanes(&self, lanes: usize) {
-        self.register.make_lanes(lanes);
+        self.root().make_lanes(lanes);
     }
 
     #[inline(always)]
     pub(crate) fn fixed(&self) -> &Fixed {
-        self.register.fixed()
+        self.root().fixed()
     }
 
     /// What one call of this usage asks for here.
@@ -371,6 +475,13 @@ impl BudgetPool {
             _ => Request::call(usage),
         }
     }
+}
+
+/// A copy of an operation. If the operation itself were passed to a function that is not inlined, it would be
+/// in memory on the everyday path too.
+#[inline(always)]
+fn apart<O: Copy>(operation: &O) -> O {
+    *operation
 }
 
 impl Default for BudgetPool {
@@ -385,6 +496,7 @@ impl fmt::Debug for BudgetPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let snapshot = self.snapshot();
         f.debug_struct("BudgetPool")
+            .field("level", &self.level())
             .field("spent", &snapshot.spent)
             .field("reserved", &snapshot.reserved)
             .field("calls_in_flight", &snapshot.calls_in_flight)

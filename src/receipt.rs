@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::dimension::{Dimension, Tally};
+use crate::level::Level;
 use crate::money::Usd;
 use crate::usage::Spent;
 
@@ -49,9 +50,14 @@ pub struct Receipt {
     pub over_reported: Excess,
     /// By how much `spent` is now beyond the limits, as they now are. What is reserved is not
     /// counted in: with it the pool may be beyond a limit while this is nothing.
+    ///
+    /// In a tree, this is about the pool that `over_limit_at` names.
     pub over_limit: Excess,
+    /// The pool that `over_limit` is about: the call's own, or if that is within its limits, the nearest one
+    /// above that is not.
+    pub over_limit_at: Level,
     /// Whether some amount or the number of calls went past `u64::MAX`, and stopped there; or both
-    /// counts of tokens fit, but not their sum.
+    /// counts of tokens fit, but not their sum. In a tree: in the call's own pool or in one above.
     pub saturated: bool,
 }
 
@@ -150,10 +156,14 @@ impl fmt::Display for Receipt {
             write!(f, " (a guess: {})", kinds.join(" and "))?;
         }
         write!(f, "; spent ${} in {}", spent.cost, Calls(spent.calls))?;
+        let over_limit = match self.over_limit_at.depth() {
+            0 => String::from("over limit"),
+            _ => format!("over limit of {}", self.over_limit_at),
+        };
         let parts = [
             ("beyond its reservation", self.overrun),
             ("reported too much", self.over_reported),
-            ("over limit", self.over_limit),
+            (over_limit.as_str(), self.over_limit),
         ];
         for (what, excess) in parts.into_iter().filter(|(_, excess)| excess.any()) {
             write!(f, "; {what}: {excess}")?;

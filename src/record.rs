@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::dimension::{Dimension, Guesses};
 use crate::layout::{Change, Fixed, State, Words, AMOUNTS, TERMS};
+use crate::level::Level;
 use crate::limits::Limits;
 use crate::money::{Dollars, Usd};
 use crate::ops::admit::Charge;
@@ -146,7 +147,8 @@ impl Record<'_> {
         N: Copy + Default + Into<u128>,
     {
         if now.is_closed() {
-            return Some(Rejected::Closed.into());
+            let level = Level::at(now.depth());
+            return Some(Rejected::Closed { level }.into());
         }
         let dimension = request.first_refusing(now)?;
         let taken = dimension.of(&now.spent()) + dimension.of(&now.reserved());
@@ -170,6 +172,8 @@ impl Record<'_> {
 impl Operation<AMOUNTS, TERMS> for Record<'_> {
     type Done = Spent;
     type Refusal = BudgetExceeded;
+
+    const ON_WHOLE_PATH: bool = true;
 
     #[inline(always)]
     fn is_plain(&self, now: &Words<'_>) -> bool {
@@ -408,12 +412,12 @@ impl From<Rejected> for BudgetExceeded {
     /// unknown cost becomes `"cost_usd"` with attempted infinity.
     fn from(rejected: Rejected) -> BudgetExceeded {
         match rejected {
-            Rejected::Closed => BudgetExceeded {
+            Rejected::Closed { .. } => BudgetExceeded {
                 cap: "closed",
                 limit: 0.0,
                 attempted: 1.0,
             },
-            Rejected::Unpriced { limit } => BudgetExceeded {
+            Rejected::Unpriced { limit, .. } => BudgetExceeded {
                 cap: Dimension::Cost.as_str(),
                 limit: limit.to_f64(),
                 attempted: f64::INFINITY,

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::dimension::{Amount, Dimension};
+use crate::level::Level;
 use crate::money::Usd;
 
 /// Whether waiting could help a call that a limit refused. Ordered from best to worst; where
@@ -25,9 +26,14 @@ pub enum Reason {
 #[non_exhaustive]
 pub enum Rejected {
     /// The pool is closed.
-    Closed,
+    Closed {
+        /// Which pool: this one or one above it.
+        level: Level,
+    },
     /// The call's cost is unknown, and the pool limits cost.
     Unpriced {
+        /// Which pool: this one or one above it.
+        level: Level,
         /// The limit on cost.
         limit: Usd,
     },
@@ -41,6 +47,7 @@ pub enum Rejected {
 /// The most that each can say is `u64::MAX` (of cost, [`Usd::MAX`]). It stands for more, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Exceeded {
+    pub(crate) level: Level,
     pub(crate) dimension: Dimension,
     pub(crate) limit: u64,
     pub(crate) spent: u64,
@@ -50,6 +57,12 @@ pub struct Exceeded {
 }
 
 impl Exceeded {
+    /// Whose limit: that of the pool which was asked, or of one above it. Where several levels refuse, the
+    /// one with the worst reason, and of those the one nearest to the root.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
     /// Which limit. Where several refuse, the first with the worst reason.
     pub fn dimension(&self) -> Dimension {
         self.dimension
@@ -113,13 +126,60 @@ impl Rejected {
 
     /// Whether the pool is closed.
     pub fn is_closed(&self) -> bool {
-        matches!(self, Rejected::Closed)
+        matches!(self, Rejected::Closed { .. })
+    }
+
+    /// Which pool refused: the one that was asked, or one above it. If several did, the one with the worst
+    /// reason, and of those the one nearest to the root. To be closed is worst, then comes a cost that is
+    /// unknown, then a limit, as [`Reason`] says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{BudgetPool, Child, Limits, Usage};
+    ///
+    /// let team = BudgetPool::new(Limits::unlimited().calls(1));
+    /// let run = team.child(Child::new(Limits::unlimited().calls(5)).label("run 7"))?;
+    /// run.try_charge(Usage::ZERO)?;
+    /// let rejected = run.try_charge(Usage::ZERO).unwrap_err();
+    /// assert_eq!(rejected.level().depth(), 0); // the team has no call left, and the run four
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn level(&self) -> Level {
+        match self {
+            Rejected::Closed { level } | Rejected::Unpriced { level, .. } => *level,
+            Rejected::Exceeded(exceeded) => exceeded.level,
+        }
+    }
+
+    /// With the label of its level.
+    pub(crate) fn labelled(mut self, label: impl FnOnce(u8) -> Level) -> Rejected {
+        let level = match &mut self {
+            Rejected::Closed { level } | Rejected::Unpriced { level, .. } => level,
+            Rejected::Exceeded(exceeded) => &mut exceeded.level,
+        };
+        *level = label(level.depth);
+        self
+    }
+
+    /// The refusal to report of those of two levels. `above` is nearer to the root.
+    pub(crate) fn worse(above: Rejected, below: Rejected) -> Rejected {
+        let badness = |rejected: &Rejected| match rejected {
+            Rejected::Exceeded(exceeded) => exceeded.reason as u8,
+            Rejected::Unpriced { .. } => Reason::NeverFits as u8 + 1,
+            Rejected::Closed { .. } => Reason::NeverFits as u8 + 2,
+        };
+        if badness(&below) > badness(&above) {
+            below
+        } else {
+            above
+        }
     }
 
     /// The dimension whose limit refused, if one did.
     pub fn dimension(&self) -> Option<Dimension> {
         match self {
-            Rejected::Closed => None,
+            Rejected::Closed { .. } => None,
             Rejected::Unpriced { .. } => Some(Dimension::Cost),
             Rejected::Exceeded(exceeded) => Some(exceeded.dimension),
         }
@@ -129,10 +189,11 @@ impl Rejected {
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Rejected::Closed => f.write_str("budget pool is closed"),
-            Rejected::Unpriced { limit } => write!(
+            Rejected::Closed { level } => write!(f, "budget pool{} is closed", Of(*level)),
+            Rejected::Unpriced { level, limit } => write!(
                 f,
-                "the call's cost is unknown, and budget limit `cost_usd` limits cost to ${limit}"
+                "the call's cost is unknown, and budget limit `cost_usd`{} limits cost to ${limit}",
+                Of(*level)
             ),
             Rejected::Exceeded(exceeded) => exceeded.fmt(f),
         }
@@ -148,13 +209,26 @@ impl fmt::Display for Exceeded {
         };
         write!(
             f,
-            "budget limit `{}` exceeded ({reason}): limit={}, spent={}, reserved={}, requested={}",
+            "budget limit `{}`{} exceeded ({reason}): limit={}, spent={}, reserved={}, requested={}",
             self.dimension,
+            Of(self.level),
             self.limit(),
             self.spent(),
             self.reserved(),
             self.requested(),
         )
+    }
+}
+
+/// The level, where it is not the root.
+struct Of(Level);
+
+impl fmt::Display for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.depth {
+            0 => Ok(()),
+            _ => write!(f, " of {}", self.0),
+        }
     }
 }
 

@@ -45,7 +45,7 @@ impl BudgetPool {
     /// ```
     #[inline]
     pub fn try_reserve(&self, estimate: Usage) -> Result<Reservation<&BudgetPool>, Rejected> {
-        let reserved = self.admit(estimate)?;
+        let reserved = self.reserve(estimate)?;
         Ok(Reservation::new(self, reserved, estimate))
     }
 
@@ -77,7 +77,7 @@ impl BudgetPool {
         self: &Arc<Self>,
         estimate: Usage,
     ) -> Result<OwnedReservation, Rejected> {
-        let reserved = self.admit(estimate)?;
+        let reserved = self.reserve(estimate)?;
         Ok(Reservation::new(Arc::clone(self), reserved, estimate))
     }
 
@@ -111,7 +111,7 @@ impl BudgetPool {
         output: RangeInclusive<u64>,
         per_million: Usd,
     ) -> Result<Reservation<&BudgetPool>, Rejected> {
-        let reserved = self.admit_up_to(fixed, output, per_million)?;
+        let reserved = self.reserve_up_to(fixed, output, per_million)?;
         Ok(Reservation::new(self, reserved, fixed))
     }
 
@@ -127,25 +127,25 @@ impl BudgetPool {
         output: RangeInclusive<u64>,
         per_million: Usd,
     ) -> Result<OwnedReservation, Rejected> {
-        let reserved = self.admit_up_to(fixed, output, per_million)?;
+        let reserved = self.reserve_up_to(fixed, output, per_million)?;
         Ok(Reservation::new(Arc::clone(self), reserved, fixed))
     }
 
     #[inline]
-    fn admit(&self, estimate: Usage) -> Result<Tally, Rejected> {
+    fn reserve(&self, estimate: Usage) -> Result<Tally, Rejected> {
         let request = self.request(estimate);
         let own = Tally::default();
-        self.update(Reserve { request, own })?;
+        self.admit(Reserve { request, own })?;
         Ok(request.asked)
     }
 
-    fn admit_up_to(
+    fn reserve_up_to(
         &self,
         fixed: Usage,
         output: RangeInclusive<u64>,
         per_million: Usd,
     ) -> Result<Tally, Rejected> {
-        self.update(ReserveUpTo {
+        self.admit(ReserveUpTo {
             fixed: self.request(fixed),
             least: *output.start(),
             most: *output.end(),

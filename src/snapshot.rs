@@ -1,6 +1,7 @@
 //! One state of a pool.
 
-use crate::dimension::Tally;
+use crate::builder::Restore;
+use crate::dimension::{Dimension, Guesses, Tally};
 use crate::limits::Limits;
 use crate::usage::{Amounts, Spent};
 
@@ -78,6 +79,44 @@ impl Snapshot {
             let room = |limit: u64| u128::from(limit).saturating_sub(taken) as u64;
             self.limits.get(dimension).map(room)
         })
+    }
+
+    /// Of the limits, the one of which the largest share is spent and reserved: what it is on, how much
+    /// is taken, and the limit.
+    pub(crate) fn tightest(&self) -> Option<(Dimension, u128, u128)> {
+        let (spent, reserved) = (self.spent.tally(), self.reserved());
+        let limited = Dimension::ALL.into_iter().filter_map(|dimension| {
+            let limit = self.limits.get(dimension)?;
+            let taken = dimension.of(&spent) + dimension.of(&reserved);
+            Some((dimension, taken, u128::from(limit)))
+        });
+        limited.reduce(|most, other| {
+            // Shares are compared by cross products. They fit: an amount is below 2^66.
+            let (most_share, other_share) = ((most.1, most.2), (other.1, other.2));
+            let more = other_share.0 * most_share.1.max(1) > most_share.0 * other_share.1.max(1);
+            if more {
+                other
+            } else {
+                most
+            }
+        })
+    }
+
+    /// What a pool that goes on counting from this has spent.
+    pub(crate) fn restored(&self, reserved: Restore) -> Spent {
+        match reserved {
+            Restore::WithoutReserved => self.spent,
+            Restore::ReservedAsSpent => {
+                let forfeited = Guesses {
+                    unpriced_calls: 0,
+                    forfeited_calls: self.calls_in_flight,
+                    forfeited_cost: self.reserved.cost.as_nanos(),
+                };
+                let guesses = self.spent.guesses().plus(forfeited);
+                let spent = self.spent.tally();
+                Spent::of(spent.zip(self.reserved(), u64::saturating_add), guesses)
+            }
+        }
     }
 
     pub(crate) fn reserved(&self) -> Tally {

@@ -7,12 +7,16 @@ mod builder;
 mod call;
 #[path = "../../src/call_state.rs"]
 mod call_state;
+#[path = "../../src/child.rs"]
+mod child;
 #[path = "../../src/decimal.rs"]
 mod decimal;
 #[path = "../../src/dimension.rs"]
 mod dimension;
 #[path = "../../src/layout.rs"]
 mod layout;
+#[path = "../../src/level.rs"]
+mod level;
 #[path = "../../src/limits.rs"]
 mod limits;
 #[path = "../../src/money.rs"]
@@ -33,14 +37,20 @@ mod register;
 mod rejection;
 #[path = "../../src/reservation.rs"]
 mod reservation;
+#[path = "../../src/root_ref.rs"]
+mod root_ref;
 #[path = "../../src/snapshot.rs"]
 mod snapshot;
+#[path = "../../src/tree_snapshot.rs"]
+mod tree_snapshot;
 #[path = "../../src/usage.rs"]
 mod usage;
 
 pub use builder::{Builder, Restore};
 pub use call::{Call, OwnedCall};
+pub use child::{Child, ChildPool};
 pub use dimension::{Amount, Dimension};
+pub use level::{InvalidChild, Label, Level};
 pub use limits::Limits;
 pub use money::{InvalidUsd, ParseUsdError, Usd};
 pub use pool::BudgetPool;
@@ -50,4 +60,5 @@ pub use record::{BudgetExceeded, Caps, InvalidCap, Totals};
 pub use rejection::{Exceeded, Reason, Rejected};
 pub use reservation::{OwnedReservation, Reservation};
 pub use snapshot::Snapshot;
+pub use tree_snapshot::TreeSnapshot;
 pub use usage::{Amounts, Spent, Usage};

@@ -79,10 +79,14 @@ pub enum Event {
     ReaderClaimed,
     /// An operation unwound while it held a lane.
     Unwound,
+    /// The head of a node was raised.
+    Raised,
+    /// Another thread raised it first.
+    RaiseLost,
 }
 
 impl Event {
-    pub const ALL: [Event; 19] = [
+    pub const ALL: [Event; 21] = [
         Event::Refused,
         Event::LookedFirst,
         Event::Lost,
@@ -102,6 +106,8 @@ impl Event {
         Event::CopyLost,
         Event::ReaderClaimed,
         Event::Unwound,
+        Event::Raised,
+        Event::RaiseLost,
     ];
 }
 
@@ -520,6 +526,68 @@ impl AtomicU64 {
         };
         watch(|watch| watch.tried_to_claim(was));
         was
+    }
+}
+
+/// A word of a tree that is in no lane.
+pub(crate) struct AtomicLink(Watched<real::AtomicU64>);
+
+impl AtomicLink {
+    pub(crate) fn new(value: u64) -> Self {
+        Self(Watched::new(real::AtomicU64::new(value)))
+    }
+
+    pub(crate) fn load(&self, ordering: Ordering) -> u64 {
+        self.0.touch().load(ordering)
+    }
+
+    pub(crate) fn store(&self, value: u64, ordering: Ordering) {
+        self.0.touch().store(value, ordering);
+    }
+
+    pub(crate) fn compare_exchange(
+        &self,
+        current: u64,
+        new: u64,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u64, u64> {
+        let atomic = self.0.touch();
+        atomic.compare_exchange(current, new, success, failure)
+    }
+
+    pub(crate) fn fetch_add(&self, value: u64, ordering: Ordering) -> u64 {
+        self.0.touch().fetch_add(value, ordering)
+    }
+}
+
+/// The head of a node.
+pub(crate) struct AtomicNodeHead(Watched<real::AtomicU64>);
+
+impl AtomicNodeHead {
+    pub(crate) fn new(value: u64) -> Self {
+        Self(Watched::new(real::AtomicU64::new(value)))
+    }
+
+    pub(crate) fn load(&self, ordering: Ordering) -> u64 {
+        self.0.touch().load(ordering)
+    }
+
+    /// Only by a raise.
+    pub(crate) fn compare_exchange(
+        &self,
+        current: u64,
+        new: u64,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u64, u64> {
+        let atomic = self.0.touch();
+        let raised = atomic.compare_exchange(current, new, success, failure);
+        count(match raised {
+            Ok(_) => Event::Raised,
+            Err(_) => Event::RaiseLost,
+        });
+        raised
     }
 }
 

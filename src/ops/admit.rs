@@ -21,6 +21,8 @@ impl Operation<AMOUNTS, TERMS> for Charge {
     type Done = Spent;
     type Refusal = Rejected;
 
+    const ON_WHOLE_PATH: bool = true;
+
     #[inline(always)]
     fn is_plain(&self, now: &Words<'_>) -> bool {
         self.request.fits_plainly(&State::of(now))
@@ -46,6 +48,10 @@ impl Operation<AMOUNTS, TERMS> for Charge {
         }
         now.to(spent, now.reserved(), Spent::of(spent, now.guesses()))
     }
+
+    fn worse(above: Rejected, below: Rejected) -> Rejected {
+        Rejected::worse(above, below)
+    }
 }
 
 /// Reserves what is requested.
@@ -59,6 +65,8 @@ pub(crate) struct Reserve {
 impl Operation<AMOUNTS, TERMS> for Reserve {
     type Done = ();
     type Refusal = Rejected;
+
+    const ON_WHOLE_PATH: bool = true;
 
     #[inline(always)]
     fn is_plain(&self, now: &Words<'_>) -> bool {
@@ -79,6 +87,10 @@ impl Operation<AMOUNTS, TERMS> for Reserve {
         let reserved = now.reserved().zip(self.request.asked, u64::wrapping_add);
         now.to(now.spent(), reserved, ())
     }
+
+    fn worse(above: Rejected, below: Rejected) -> Rejected {
+        Rejected::worse(above, below)
+    }
 }
 
 /// Reserves a fixed part and as many output tokens as fit.
@@ -96,20 +108,8 @@ impl ReserveUpTo {
     /// least that is wanted, the request with the least.
     fn request(&self, now: &State<'_>) -> Request<u128> {
         let fixed = self.fixed.wide();
-        let room = |dimension: Dimension| {
-            let taken = dimension.of(&now.spent())
-                + dimension.of(&now.reserved())
-                + dimension.of(&fixed.asked);
-            u128::from(now.limit(dimension)).saturating_sub(taken)
-        };
-        let mut output = u128::from(self.most.max(self.least))
-            .min(room(Dimension::OutputTokens))
-            .min(room(Dimension::TotalTokens));
+        let output = self.output(now);
         let per_million = u128::from(self.per_million.as_nanos());
-        // ceil(n * price / 10^6) <= room, solved for n. The room is below 2^64, so the product fits.
-        let affordable = (room(Dimension::Cost) * 1_000_000).checked_div(per_million);
-        output = output.min(affordable.unwrap_or(u128::MAX));
-        output = output.max(self.least.into());
         // At most 2^64 tokens at 2^64 nano-dollars per million: near 2^108.
         let cost = (output * per_million).div_ceil(1_000_000);
         Request {
@@ -121,12 +121,33 @@ impl ReserveUpTo {
             ..fixed
         }
     }
+
+    /// The most output tokens that fit beside the fixed part, or the least that is wanted.
+    fn output(&self, now: &State<'_>) -> u128 {
+        let fixed = self.fixed.wide();
+        let room = |dimension: Dimension| {
+            let taken = dimension.of(&now.spent())
+                + dimension.of(&now.reserved())
+                + dimension.of(&fixed.asked);
+            u128::from(now.limit(dimension)).saturating_sub(taken)
+        };
+        let output = u128::from(self.most.max(self.least))
+            .min(room(Dimension::OutputTokens))
+            .min(room(Dimension::TotalTokens));
+        let per_million = u128::from(self.per_million.as_nanos());
+        // ceil(n * price / 10^6) <= room, solved for n. The room is below 2^64, so the product fits.
+        let affordable = (room(Dimension::Cost) * 1_000_000).checked_div(per_million);
+        let output = output.min(affordable.unwrap_or(u128::MAX));
+        output.max(self.least.into())
+    }
 }
 
 impl Operation<AMOUNTS, TERMS> for ReserveUpTo {
     /// What was reserved, the fixed part included.
     type Done = Tally;
     type Refusal = Rejected;
+
+    const ON_WHOLE_PATH: bool = true;
 
     fn is_plain(&self, _: &Words<'_>) -> bool {
         false
@@ -145,5 +166,16 @@ impl Operation<AMOUNTS, TERMS> for ReserveUpTo {
         let asked = asked.zip(Tally::default(), |amount, ()| amount as u64);
         let reserved = now.reserved().zip(asked, u64::wrapping_add);
         now.to(now.spent(), reserved, asked)
+    }
+
+    fn narrowed_by(self, now: &Words<'_>) -> Self {
+        let output = self.output(&State::of(now));
+        // It is at most what was wanted before, or the least.
+        let most = u64::try_from(output).unwrap_or(self.most);
+        Self { most, ..self }
+    }
+
+    fn worse(above: Rejected, below: Rejected) -> Rejected {
+        Rejected::worse(above, below)
     }
 }

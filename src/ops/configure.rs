@@ -1,4 +1,5 @@
-//! Configuration: operations that set limits, start a new period, or close the pool.
+//! Configuration: operations that set limits, start a new period, close the pool, or are about a node of a
+//! tree.
 
 use std::convert::Infallible;
 
@@ -91,5 +92,77 @@ impl Operation<AMOUNTS, TERMS> for Close {
 
     fn change(&self, now: &Words<'_>) -> Change<()> {
         State::of(now).to_closed(())
+    }
+}
+
+/// Is refused if the pool or one above it is closed. It is only asked, and never run.
+#[derive(Clone, Copy)]
+pub(crate) struct IsOpen;
+
+/// The refusal: one of them is closed.
+pub(crate) struct IsClosed;
+
+impl Operation<AMOUNTS, TERMS> for IsOpen {
+    type Done = ();
+    type Refusal = IsClosed;
+
+    const ON_WHOLE_PATH: bool = true;
+
+    fn is_plain(&self, _: &Words<'_>) -> bool {
+        false
+    }
+
+    fn refusal(&self, now: &Words<'_>) -> Option<IsClosed> {
+        State::of(now).is_closed().then_some(IsClosed)
+    }
+
+    fn change(&self, now: &Words<'_>) -> Change<()> {
+        let now = State::of(now);
+        now.to(now.spent(), now.reserved(), ())
+    }
+}
+
+/// Gives a node that is not in use the state of a new pool.
+#[derive(Clone, Copy)]
+pub(crate) struct Open {
+    pub(crate) spent: Spent,
+    pub(crate) limits: Limits,
+}
+
+impl Operation<AMOUNTS, TERMS> for Open {
+    type Done = ();
+    type Refusal = Infallible;
+
+    fn is_plain(&self, _: &Words<'_>) -> bool {
+        false
+    }
+
+    fn refusal(&self, _: &Words<'_>) -> Option<Infallible> {
+        None
+    }
+
+    fn change(&self, now: &Words<'_>) -> Change<()> {
+        State::of(now).to_new(self.spent, self.limits, ())
+    }
+}
+
+/// Notes that a node is not in use.
+#[derive(Clone, Copy)]
+pub(crate) struct Retire;
+
+impl Operation<AMOUNTS, TERMS> for Retire {
+    type Done = ();
+    type Refusal = Infallible;
+
+    fn is_plain(&self, _: &Words<'_>) -> bool {
+        false
+    }
+
+    fn refusal(&self, _: &Words<'_>) -> Option<Infallible> {
+        None
+    }
+
+    fn change(&self, now: &Words<'_>) -> Change<()> {
+        State::of(now).to_retired(())
     }
 }

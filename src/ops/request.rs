@@ -2,6 +2,7 @@
 
 use crate::dimension::{Dimension, Tally};
 use crate::layout::{State, MOST_IN_FLIGHT};
+use crate::level::Level;
 use crate::money::Usd;
 use crate::rejection::{Exceeded, Reason, Rejected};
 use crate::usage::Usage;
@@ -77,10 +78,13 @@ impl<N: Copy + Default + Into<u128>> Request<N> {
     #[inline(always)]
     pub(crate) fn refusal(&self, own: &Tally, now: &State<'_>) -> Option<Rejected> {
         if now.is_closed() {
-            return Some(Rejected::Closed);
+            return Some(Rejected::Closed {
+                level: Level::at(now.depth()),
+            });
         }
         if self.is_unpriced(now) {
             return Some(Rejected::Unpriced {
+                level: Level::at(now.depth()),
                 limit: Usd::from_nanos(now.limit(Dimension::Cost)),
             });
         }
@@ -93,7 +97,10 @@ impl<N: Copy + Default + Into<u128>> Request<N> {
             }
         }
         let (reason, dimension) = worst?;
-        Some(self.line(dimension, own, now).rejected(dimension, reason))
+        Some(
+            self.line(dimension, own, now)
+                .rejected(dimension, reason, now),
+        )
     }
 
     /// The same for a reservation, which has one more limit: the calls in flight that can be counted.
@@ -106,7 +113,7 @@ impl<N: Copy + Default + Into<u128>> Request<N> {
                 limit: MOST_IN_FLIGHT,
                 ..self.line(Dimension::Calls, own, now)
             };
-            return Some(line.rejected(Dimension::Calls, Reason::Busy));
+            return Some(line.rejected(Dimension::Calls, Reason::Busy, now));
         }
         refusal
     }
@@ -155,9 +162,10 @@ impl Line {
     }
 
     #[inline(always)]
-    fn rejected(&self, dimension: Dimension, reason: Reason) -> Rejected {
+    fn rejected(&self, dimension: Dimension, reason: Reason, now: &State<'_>) -> Rejected {
         let requested = self.asked + u128::from(self.own);
         Rejected::Exceeded(Exceeded {
+            level: Level::at(now.depth()),
             dimension,
             limit: self.limit,
             spent: self.spent,

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use crate::dimension::{Dimension, Guesses, Tally};
 use crate::layout::{Change, State, Words, AMOUNTS, TERMS};
-use crate::receipt::{Excess, Receipt};
+use crate::receipt::Excess;
 use crate::register::Operation;
 use crate::usage::Spent;
 
@@ -22,15 +22,37 @@ pub(crate) struct Settle {
 /// The pool after a [`Settle`].
 #[derive(Clone, Copy)]
 pub(crate) struct Settled {
-    spent: Spent,
-    /// In the order of [`Dimension::ALL`]. `receipt` computes later how far they are passed.
+    pub(crate) spent: Spent,
+    /// The level whose limits the receipt is about.
+    pub(crate) judged: Judged,
+    pub(crate) saturated: bool,
+}
+
+/// What is spent on a level, and its limits in the order of [`Dimension::ALL`].
+#[derive(Clone, Copy)]
+pub(crate) struct Judged {
+    pub(crate) depth: u8,
+    spent: Tally,
     limits: [u64; Dimension::ALL.len()],
-    saturated: bool,
+}
+
+impl Judged {
+    /// How far the limits are passed. The receipt computes it later.
+    #[inline]
+    pub(crate) fn over_limit(&self) -> Excess {
+        Excess::from_fn(|dimension| {
+            let limit = self.limits[dimension as usize];
+            let spent = dimension.saturating_of(&self.spent);
+            spent.saturating_sub(limit)
+        })
+    }
 }
 
 impl Operation<AMOUNTS, TERMS> for Settle {
     type Done = Settled;
     type Refusal = Infallible;
+
+    const ON_WHOLE_PATH: bool = true;
 
     #[inline(always)]
     fn is_plain(&self, _: &Words<'_>) -> bool {
@@ -62,7 +84,11 @@ impl Operation<AMOUNTS, TERMS> for Settle {
         let guesses = now.guesses().plus(self.guesses);
         let settled = Settled {
             spent: Spent::of(spent, guesses),
-            limits: Dimension::ALL.map(|dimension| now.limit(dimension)),
+            judged: Judged {
+                depth: now.depth(),
+                spent,
+                limits: Dimension::ALL.map(|dimension| now.limit(dimension)),
+            },
             saturated,
         };
         if self.guesses == Guesses::default() {
@@ -71,28 +97,19 @@ impl Operation<AMOUNTS, TERMS> for Settle {
             now.to_guesses(spent, reserved, guesses, settled)
         }
     }
-}
 
-impl Settled {
-    /// The receipt. The caller knows `overrun` and `over_reported`.
-    #[inline]
-    pub(crate) fn receipt(
-        &self,
-        settle: &Settle,
-        overrun: Excess,
-        over_reported: Excess,
-    ) -> Receipt {
-        let spent = self.spent.tally();
-        Receipt {
-            counted: Spent::of(settle.spend, settle.guesses),
-            spent: self.spent,
-            overrun,
-            over_reported,
-            over_limit: Excess::from_fn(|dimension| {
-                let limit = self.limits[dimension as usize];
-                dimension.saturating_of(&spent).saturating_sub(limit)
-            }),
-            saturated: self.saturated,
+    fn both(above: Settled, below: Settled) -> Settled {
+        let judged = if below.judged.over_limit().any() {
+            below.judged
+        } else if above.judged.over_limit().any() {
+            above.judged
+        } else {
+            below.judged
+        };
+        Settled {
+            spent: below.spent,
+            judged,
+            saturated: above.saturated | below.saturated,
         }
     }
 }

@@ -70,6 +70,18 @@ impl Head {
         Place::in_word(self.0)
     }
 
+    /// How many updates led to it.
+    #[inline(always)]
+    pub(super) const fn version(self) -> u64 {
+        self.0 >> Place::BITS
+    }
+
+    /// A head of the same version at another place.
+    #[inline(always)]
+    pub(super) const fn at(self, place: Place) -> Self {
+        Self(self.0 & !Place::MASK | place.bits())
+    }
+
     /// The head of the next update, whose state is at `place`. The version wraps.
     #[inline(always)]
     pub(super) const fn next(self, place: Place) -> Self {
@@ -110,6 +122,49 @@ impl ClaimWord {
     }
 }
 
+/// An entry in the list of a tree: a node, and the place of its current slot in it.
+///
+/// ```text
+/// 63           13 12       0
+/// |  node + 1   |  place   |     0: no node
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry(u64);
+
+impl Entry {
+    pub(super) const NONE: Self = Self(0);
+
+    pub(super) const fn new(node: u32, place: Place) -> Self {
+        Self((node as u64 + 1) << Place::BITS | place.bits())
+    }
+
+    #[inline(always)]
+    pub(super) const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    pub(super) const fn word(self) -> u64 {
+        self.0
+    }
+
+    #[inline(always)]
+    pub(super) const fn node(self) -> Option<u32> {
+        match self.0 >> Place::BITS {
+            0 => None,
+            after => Some((after - 1) as u32),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) const fn names(self, node: u32) -> bool {
+        self.0 >> Place::BITS == node as u64 + 1
+    }
+
+    pub(super) const fn place(self) -> Place {
+        Place::in_word(self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +186,16 @@ mod tests {
     fn the_version_wraps_and_leaves_the_place_alone() {
         let last = Head(u64::MAX).next(Place::new(7, 1));
         assert_eq!((last.word() >> 13, last.place()), (0, Place::new(7, 1)));
+    }
+
+    #[test]
+    fn an_entry_gives_back_what_was_packed() {
+        for node in [0, 1, 77, u32::MAX] {
+            let place = Place::new(LANES - 1, 1);
+            let entry = Entry::new(node, place);
+            assert_eq!((entry.node(), entry.place()), (Some(node), place));
+        }
+        assert_eq!(Entry::NONE.node(), None);
     }
 
     #[test]

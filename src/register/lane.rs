@@ -2,16 +2,28 @@
 
 use crossbeam_utils::CachePadded;
 
-use super::head::{ClaimWord, Head};
+use super::head::{ClaimWord, Head, Place};
 use super::once_box::OnceBox;
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, Ordering};
 
 /// The words of one state that most updates change.
 #[repr(C)]
 pub(super) struct Slot<const A: usize> {
     pub(super) amounts: [AtomicU64; A],
     /// The state's marks, with the place of its terms in the low bits.
-    pub(super) marks_and_place: AtomicU64,
+    pub(super) last: AtomicU64,
+}
+
+impl<const A: usize> Slot<A> {
+    /// Stores a state. The caller holds the lane, and has made a Release fence since it loaded the head.
+    #[inline(always)]
+    pub(super) fn store(&self, amounts: [u64; A], last: u64) {
+        // Relaxed: the slot is the caller's alone, and is published by the CAS of the head.
+        for (word, amount) in self.amounts.iter().zip(amounts) {
+            word.store(amount, Ordering::Relaxed);
+        }
+        self.last.store(last, Ordering::Relaxed);
+    }
 }
 
 /// The words of a state that rarely change.
@@ -42,24 +54,24 @@ pub(super) struct Lane<const A: usize, const T: usize> {
 impl<const A: usize, const T: usize> Lane<A, T> {
     /// A lane with this state in its first slot and its first line of terms. (The model checks
     /// recognise each word by the order in which it is created here.)
-    pub(super) fn new(
-        claim: ClaimWord,
-        amounts: [u64; A],
-        marks_and_place: u64,
-        terms: [u64; T],
-    ) -> Self {
-        let slot = |amounts: [u64; A], marks_and_place| Slot {
+    pub(super) fn new(claim: ClaimWord, amounts: [u64; A], last: u64, terms: [u64; T]) -> Self {
+        let slot = |amounts: [u64; A], last| Slot {
             amounts: amounts.map(AtomicU64::new),
-            marks_and_place: AtomicU64::new(marks_and_place),
+            last: AtomicU64::new(last),
         };
         let line = |terms: [u64; T]| TermsLine(terms.map(AtomicU64::new));
         Self {
             claim: AtomicU64::new(claim.word()),
-            first: slot(amounts, marks_and_place),
+            first: slot(amounts, last),
             head: AtomicU64::new(Head::FIRST.word()),
             second: slot([0; A], 0),
             terms: [line(terms), line([0; T])],
         }
+    }
+
+    /// A lane in which nothing is current.
+    pub(super) fn empty(claim: ClaimWord) -> Self {
+        Self::new(claim, [0; A], 0, [0; T])
     }
 
     #[inline(always)]
@@ -70,50 +82,59 @@ impl<const A: usize, const T: usize> Lane<A, T> {
             &self.second
         }
     }
+
+    /// Stores `new` into a line of this lane, which has this `number`, and returns the line's place. The
+    /// caller holds the lane, has validated that the current state refers to the line at `current`, and
+    /// has made a Release fence since.
+    pub(super) fn store_terms(&self, number: usize, current: Place, new: [u64; T]) -> Place {
+        // The first line, unless the current state refers to it. So an update from lane 0 of a register
+        // that moves the terms stores them where the everyday path expects them.
+        let which = usize::from(current == Place::new(number, 0));
+        // Relaxed: as in `Slot::store`.
+        for (word, term) in self.terms[which].0.iter().zip(new) {
+            word.store(term, Ordering::Relaxed);
+        }
+        Place::new(number, which)
+    }
 }
 
-/// A lane that was appended: any lane except lane 0.
-pub(super) struct FurtherLane<const A: usize, const T: usize> {
-    pub(super) lane: Lane<A, T>,
-    next: [NextLane<A, T>; 2],
+/// What further lanes have, by the number of the lane, from 1. They form a binary tree: the entry of lane
+/// `n` is the parent of those of lanes `2n` and `2n + 1`. So it is found in `log2(n)` steps.
+pub(super) struct Further<V>(Next<V>);
+
+struct Entry<V> {
+    value: V,
+    next: [Next<V>; 2],
 }
 
 /// Padded, because the prefetcher fetches cache lines in pairs, and must not fetch a neighbour's.
-type NextLane<const A: usize, const T: usize> = OnceBox<CachePadded<FurtherLane<A, T>>>;
+type Next<V> = OnceBox<CachePadded<Entry<V>>>;
 
-/// The further lanes, numbered from 1. They form a binary tree: lane `n` is the parent of lanes `2n`
-/// and `2n + 1`. So lane `n` is found in `log2(n)` steps.
-pub(super) struct FurtherLanes<const A: usize, const T: usize>(NextLane<A, T>);
-
-impl<const A: usize, const T: usize> FurtherLanes<A, T> {
+impl<V: Send + Sync> Further<V> {
     pub(super) fn none() -> Self {
         Self(OnceBox::empty())
     }
 
-    pub(super) fn get(&self, number: usize) -> Option<&Lane<A, T>> {
-        self.place(number)?.get().map(|further| &further.lane)
+    pub(super) fn get(&self, number: usize) -> Option<&V> {
+        self.place(number)?.get().map(|entry| &entry.value)
     }
 
-    /// Appends lane `number`. If another thread appended it first, returns that lane as `Err`. Returns
-    /// `None` if its parent, lane `number / 2`, is not there.
-    pub(super) fn append(
-        &self,
-        number: usize,
-        claim: ClaimWord,
-    ) -> Option<Result<&Lane<A, T>, &Lane<A, T>>> {
-        let further = CachePadded::new(FurtherLane {
-            lane: Lane::new(claim, [0; A], 0, [0; T]),
+    /// Appends the value of lane `number`. If another thread appended one first, returns that one as
+    /// `Err`. Returns `None` if its parent, the value of lane `number / 2`, is not there.
+    pub(super) fn append(&self, number: usize, value: V) -> Option<Result<&V, &V>> {
+        let entry = CachePadded::new(Entry {
+            value,
             next: [OnceBox::empty(), OnceBox::empty()],
         });
-        Some(match self.place(number)?.install(further) {
-            Ok(ours) => Ok(&ours.lane),
-            Err(theirs) => Err(&theirs.lane),
+        Some(match self.place(number)?.install(entry) {
+            Ok(ours) => Ok(&ours.value),
+            Err(theirs) => Err(&theirs.value),
         })
     }
 
-    /// Where lane `number` is or will be. The number is at least 1. Its bits after the highest one say
-    /// which way to go at each lane.
-    fn place(&self, number: usize) -> Option<&NextLane<A, T>> {
+    /// Where the value of lane `number` is or will be. The number is at least 1. Its bits after the
+    /// highest one say which way to go at each entry.
+    fn place(&self, number: usize) -> Option<&Next<V>> {
         let mut place = &self.0;
         for bit in (0..number.ilog2()).rev() {
             place = &place.get()?.next[number >> bit & 1];

@@ -102,13 +102,20 @@
 mod backoff;
 mod head;
 mod lane;
+mod node;
 mod once_box;
+mod tree;
 
 use crate::sync::{fence, hint, looks, patience, set_hint, yield_now, Ordering};
 
 use backoff::{pause, Backoff};
 use head::{ClaimWord, Head, Place, LANES};
-use lane::{FurtherLanes, Lane, Slot, TermsLine};
+use lane::{Further, Lane, Slot, TermsLine};
+use node::Tree;
+use once_box::OnceBox;
+
+pub(crate) use node::LABEL_WORDS;
+pub(crate) use tree::{NodeState, Path, BELOW_ROOT};
 
 // A thread's hint is the address of a register, with one of these bits in its low bits.
 const HINTS: usize = REFUSED | DETOUR;
@@ -135,6 +142,10 @@ pub(crate) struct State<'a, const A: usize, const T: usize> {
     terms: &'a TermsLine<T>,
     /// The place of the terms.
     terms_at: Place,
+    /// Whether this is the root's state, and a list of nodes belongs to it.
+    has_list: bool,
+    /// How far below the root it is.
+    depth: u8,
 }
 
 impl<const A: usize, const T: usize> State<'_, A, T> {
@@ -143,10 +154,23 @@ impl<const A: usize, const T: usize> State<'_, A, T> {
         // Relaxed: see `words`.
         self.terms.0[index].load(Ordering::Relaxed)
     }
+
+    /// How far below the root of its tree it is. The root is at 0.
+    #[inline(always)]
+    pub(crate) fn depth(&self) -> u8 {
+        self.depth
+    }
 }
 
 /// How many bits the marks of a state have.
-pub(crate) const MARK_BITS: u32 = u64::BITS - Place::BITS;
+pub(crate) const MARK_BITS: u32 = u64::BITS - MARKS_FROM;
+
+// The last word of a slot:
+//
+// 63      14     13      12           0
+// |  marks  | has a list | place of the terms |
+const MARKS_FROM: u32 = Place::BITS + 1;
+const HAS_LIST: u64 = 1 << Place::BITS;
 
 /// What an operation changes.
 pub(crate) struct Change<const A: usize, const T: usize, D> {
@@ -170,6 +194,9 @@ pub(crate) trait Operation<const A: usize, const T: usize>: Copy {
     /// The answer of an operation that is refused. `Infallible` if it never is.
     type Refusal;
 
+    /// Whether an operation on a node is one on all nodes above it too.
+    const ON_WHOLE_PATH: bool = false;
+
     /// Whether the operation is plainly not refused. This check is inlined into the caller's code. It
     /// may return `false` where the exact answer would take long.
     fn is_plain(&self, now: &State<'_, A, T>) -> bool;
@@ -179,13 +206,30 @@ pub(crate) trait Operation<const A: usize, const T: usize>: Copy {
 
     /// What the state becomes, if the operation is not refused.
     fn change(&self, now: &State<'_, A, T>) -> Change<A, T, Self::Done>;
+
+    /// What is left to ask of the other levels, if this is one level's state.
+    fn narrowed_by(self, _now: &State<'_, A, T>) -> Self {
+        self
+    }
+
+    /// Of two levels that refuse, the answer to give. `above` is nearer to the root.
+    fn worse(above: Self::Refusal, _below: Self::Refusal) -> Self::Refusal {
+        above
+    }
+
+    /// The answer for two levels that changed. `above` is nearer to the root.
+    fn both(_above: Self::Done, below: Self::Done) -> Self::Done {
+        below
+    }
 }
 
 /// The register: `A` amounts, `T` terms, and a value of type `F` that never changes.
 pub(crate) struct Register<const A: usize, const T: usize, F> {
     /// Lane 0.
     lane: Lane<A, T>,
-    further: FurtherLanes<A, T>,
+    further: Further<Lane<A, T>>,
+    /// The nodes below, once there is one.
+    tree: OnceBox<Tree<A, T>>,
     fixed: F,
 }
 
@@ -195,10 +239,11 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
             lane: Lane::new(
                 ClaimWord::free(Head::FIRST),
                 amounts,
-                marks_and_place(marks, FIRST_LINE),
+                last_word(marks, FIRST_LINE),
                 terms,
             ),
-            further: FurtherLanes::none(),
+            further: Further::none(),
+            tree: OnceBox::empty(),
             fixed,
         }
     }
@@ -212,7 +257,8 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
     pub(crate) fn make_lanes(&self, lanes: usize) {
         for number in 1..lanes.min(LANES) {
             if self.further.get(number).is_none() {
-                self.further.append(number, ClaimWord::free(Head::FIRST));
+                self.further
+                    .append(number, Lane::empty(ClaimWord::free(Head::FIRST)));
             }
         }
     }
@@ -291,7 +337,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
     where
         O: Operation<A, T>,
     {
-        self.update_claimed(self.take_turn(), &operation)
+        self.update_claimed(self.take_turn(), &Path::ROOT, &operation)
     }
 
     /// Continues an update that holds lane 0 already.
@@ -306,7 +352,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
             number: 0,
             lane: &self.lane,
         };
-        self.update_claimed(claim, &operation)
+        self.update_claimed(claim, &Path::ROOT, &operation)
     }
 
     /// One attempt from the slot `current` to the slot `free` of lane 0, with the terms where the
@@ -324,14 +370,17 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         O: Operation<A, T>,
     {
         let (amounts, last) = Self::words(current);
-        if Place::in_word(last) != FIRST_LINE {
+        // The place of the terms, and no list.
+        if last & (last_word(1, FIRST_LINE) - 1) != FIRST_LINE.bits() {
             return Attempt::NotPlain;
         }
         let now = State {
             amounts,
-            marks: last >> Place::BITS,
+            marks: last >> MARKS_FROM,
             terms: &self.lane.terms[0],
             terms_at: FIRST_LINE,
+            has_list: false,
+            depth: 0,
         };
         self.attempt(operation, head, &now, free, place)
     }
@@ -386,14 +435,14 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
                 return Answer::Refused(refusal);
             }
         }
-        self.update_after_hint(operation)
+        self.update_after_hint(&Path::ROOT, operation)
     }
 
     /// The rest of `update_by_hint`, if the hint led to no refusal. Claims a lane, lane 0 only if it
     /// looks free.
     // Not inlined: otherwise a refusal would save machine registers for code that it does not run.
     #[inline(never)]
-    fn update_after_hint<O>(&self, operation: O) -> Answer<O::Done, O::Refusal>
+    fn update_after_hint<O>(&self, path: &Path, operation: O) -> Answer<O::Done, O::Refusal>
     where
         O: Operation<A, T>,
     {
@@ -407,7 +456,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
                 None => self.take_turn(),
             },
         };
-        self.update_claimed(claim, &operation)
+        self.update_claimed(claim, path, &operation)
     }
 
     /// Decides as a reader, and returns the refusal, if there is one. Writes nothing.
@@ -428,11 +477,13 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         None
     }
 
-    /// Runs `operation` from the lane of `claim`, until there is an answer.
+    /// Runs `operation` on the node at the end of `path` from the lane of `claim`, until there is an
+    /// answer.
     #[inline(always)]
     pub(super) fn update_claimed<O>(
         &self,
         mut claim: Claim<'_, A, T>,
+        path: &Path,
         operation: &O,
     ) -> Answer<O::Done, O::Refusal>
     where
@@ -450,8 +501,17 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
                 // The head names at most one of the lane's slots. The other one is ours.
                 let which = usize::from(head.place() == Place::new(number, 0));
                 let (free, place) = (lane.slot(which), Place::new(number, which));
-                let ended = match self.attempt(operation, head, &now, free, place) {
+                let in_tree = now.has_list || !path.is_root();
+                let attempt = if in_tree {
+                    self.attempt_in_tree(path, operation, head, number, lane)
+                } else {
+                    self.attempt(operation, head, &now, free, place)
+                };
+                let ended = match attempt {
                     Attempt::Committed(next, done) => Some((next, Answer::Done(done))),
+                    Attempt::NotPlain if in_tree => {
+                        self.attempt_in_tree_slowly(path, operation, head, lane, place)
+                    }
                     Attempt::NotPlain => self.attempt_slowly(operation, head, lane, place),
                     Attempt::Lost => None,
                 };
@@ -518,13 +578,14 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         // from or a later one. In every attempt our fence comes after the claim and before the first
         // store.
         fence(Ordering::Release);
-        // Relaxed: the slot is ours alone, and is published by the CAS.
-        for (word, amount) in free.amounts.iter().zip(amounts) {
-            word.store(amount, Ordering::Relaxed);
-        }
-        free.marks_and_place
-            .store(marks_and_place(marks, terms), Ordering::Relaxed);
+        free.store(amounts, last_word(marks, terms));
+        self.swing(head, place)
+    }
 
+    /// Commits the state that was stored at `place`, from `head`. Returns the new head, or `None` if the
+    /// head has moved.
+    #[inline(always)]
+    fn swing(&self, head: Head, place: Place) -> Option<Head> {
         let next = head.next(place);
         self.lane
             .head
@@ -559,18 +620,11 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         if !self.validate(head) {
             return None;
         }
-        // The first line, unless the current state refers to it. So an update from lane 0 that moves
-        // the terms stores them at `FIRST_LINE`.
-        let which = usize::from(terms == Place::new(number, 0));
         // Release fence: pairs with the Acquire fence in `validate`, as the one in `commit` does. A
         // reader that loads a term stored below, and then passes its Acquire fence, finds that the
         // head has moved off the state that referred to this line.
         fence(Ordering::Release);
-        // Relaxed: as in `commit`.
-        for (word, term) in lane.terms[which].0.iter().zip(new) {
-            word.store(term, Ordering::Relaxed);
-        }
-        Some(Place::new(number, which))
+        Some(lane.store_terms(number, terms, new))
     }
 
     /// Loads the head, and acquires everything that led to it.
@@ -608,9 +662,11 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         let place = Place::in_word(last);
         Some(State {
             amounts,
-            marks: last >> Place::BITS,
+            marks: last >> MARKS_FROM,
             terms: &self.lane(place.lane())?.terms[place.which()],
             terms_at: place,
+            has_list: last & HAS_LIST != 0,
+            depth: 0,
         })
     }
 
@@ -620,7 +676,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         // the head (`head`) or of the claim (`try_claim`). What comes after them is ordered by the
         // fence in `validate` or by the Release of the CAS in `commit`.
         let amounts = std::array::from_fn(|index| slot.amounts[index].load(Ordering::Relaxed));
-        (amounts, slot.marks_and_place.load(Ordering::Relaxed))
+        (amounts, slot.last.load(Ordering::Relaxed))
     }
 
     /// Lane `number`, if this thread knows it already.
@@ -635,14 +691,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
     #[cold]
     #[inline(never)]
     fn further_lane(&self, number: usize) -> Option<&Lane<A, T>> {
-        let lane = self.further.get(number);
-        if lane.is_none() {
-            // Acquire fence: pairs with the Release fence in `commit`. The place was stored by a
-            // thread that had seen a later head than ours. So our next load of the head sees that
-            // one or a later one, and not ours again.
-            fence(Ordering::Acquire);
-        }
-        lane
+        known(self.further.get(number))
     }
 
     /// Identifies this register in a hint. A register is aligned to 64, so the low bits are free.
@@ -751,7 +800,8 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
             return self.try_claim(number, lane);
         }
         // Appended as held, so that no other thread can take it from us, and the search ends.
-        match self.further.append(number, ClaimWord::HELD)? {
+        let lane = Lane::empty(ClaimWord::HELD);
+        match self.further.append(number, lane)? {
             Ok(lane) => Some(Claim {
                 head: Head::FIRST,
                 number,
@@ -764,7 +814,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
 
 /// What the functions that are not inlined return. It is not `Result`: if both paths had the same
 /// type, the compiler would build the everyday result in memory too.
-pub(super) enum Answer<D, R> {
+pub(crate) enum Answer<D, R> {
     Done(D),
     Refused(R),
 }
@@ -813,8 +863,20 @@ impl<const A: usize, const T: usize> Drop for Claim<'_, A, T> {
     }
 }
 
-/// The last word of a slot: the marks, with the place of the terms in the low bits.
+/// What a place that was read refers to, if this thread knows it already.
 #[inline(always)]
-fn marks_and_place(marks: u64, terms: Place) -> u64 {
-    marks << Place::BITS | terms.bits()
+fn known<V>(referred: Option<&V>) -> Option<&V> {
+    if referred.is_none() {
+        // Acquire fence: pairs with the Release fences in `commit` and in `attempt_in_tree`. The place
+        // was stored by a thread that had seen a later head than ours. So our next load of the head
+        // sees that one or a later one, and not ours again.
+        fence(Ordering::Acquire);
+    }
+    referred
+}
+
+/// The last word of a slot: the marks, with the place of the terms in the low bits, and no list.
+#[inline(always)]
+const fn last_word(marks: u64, terms: Place) -> u64 {
+    marks << MARKS_FROM | terms.bits()
 }

@@ -3,7 +3,10 @@
 use std::thread;
 
 use crate::amounts::*;
-use token_budget_pool::{BudgetPool, Limits, Rejected};
+use token_budget_pool::{BudgetPool, Level, Limits, Rejected};
+
+/// The refusal of a pool that is closed.
+const CLOSED: Rejected = Rejected::Closed { level: Level::ROOT };
 
 #[test]
 fn a_closed_pool_refuses_every_admission_and_counts_what_is_spent() {
@@ -15,13 +18,13 @@ fn a_closed_pool_refuses_every_admission_and_counts_what_is_spent() {
     pool.close();
     let nothing = usage(0, 0, 0);
     assert_eq!(pool.record(0, 0, 0.0), refused("closed", 0.0, 1.0));
-    assert_eq!(pool.try_charge(nothing), Err(Rejected::Closed));
-    assert_eq!(pool.check(nothing), Err(Rejected::Closed));
-    assert_eq!(pool.try_reserve(nothing).unwrap_err(), Rejected::Closed);
+    assert_eq!(pool.try_charge(nothing), Err(CLOSED));
+    assert_eq!(pool.check(nothing), Err(CLOSED));
+    assert_eq!(pool.try_reserve(nothing).unwrap_err(), CLOSED);
     let granted = pool.try_reserve_up_to(nothing, 0..=1, nanos(0));
-    assert_eq!(granted.unwrap_err(), Rejected::Closed);
-    assert_eq!(call.extend(nothing), Err(Rejected::Closed));
-    assert_eq!(not_started.extend(nothing), Err(Rejected::Closed));
+    assert_eq!(granted.unwrap_err(), CLOSED);
+    assert_eq!(call.extend(nothing), Err(CLOSED));
+    assert_eq!(not_started.extend(nothing), Err(CLOSED));
     assert!(pool.check(nothing).unwrap_err().is_closed());
     assert_eq!(pool.check(nothing).unwrap_err().dimension(), None);
 
@@ -41,7 +44,7 @@ fn a_closed_pool_refuses_every_admission_and_counts_what_is_spent() {
     assert_eq!(pool.take().calls, 0);
     assert!(pool.snapshot().closed);
     assert!(pool.is_closed());
-    assert_eq!(pool.check(nothing), Err(Rejected::Closed));
+    assert_eq!(pool.check(nothing), Err(CLOSED));
     assert_eq!(pool.limits().calls, Some(9));
 }
 

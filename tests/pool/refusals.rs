@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use crate::amounts::{amounts, exceeded, nanos, refused, usage};
 use token_budget_pool::{
-    Amount, BudgetExceeded, BudgetPool, Dimension, Limits, Reason, Rejected, Usage, Usd,
+    Amount, BudgetExceeded, BudgetPool, Dimension, Level, Limits, Reason, Rejected, Usage, Usd,
 };
+
+/// The refusal of a pool that is closed.
+const CLOSED: Rejected = Rejected::Closed { level: Level::ROOT };
 
 fn pool_with_calls(calls: u64) -> BudgetPool {
     BudgetPool::new(Limits::unlimited().calls(calls))
@@ -218,7 +221,7 @@ fn refusals_are_checked_in_the_order_closed_unpriced_limits() {
         Err(Rejected::Exceeded(_))
     ));
     pool.close();
-    assert_eq!(pool.check(unpriced), Err(Rejected::Closed));
+    assert_eq!(pool.check(unpriced), Err(CLOSED));
 }
 
 #[test]
@@ -231,7 +234,7 @@ fn a_refusal_becomes_the_error_of_version_0_1() {
         } = rejected.into();
         (cap, limit, attempted)
     };
-    assert_eq!(as_0_1(Rejected::Closed), ("closed", 0.0, 1.0));
+    assert_eq!(as_0_1(CLOSED), ("closed", 0.0, 1.0));
 
     let pool = BudgetPool::new(Limits::unlimited().cost(nanos(2_500_000_000)));
     let rejected = pool.check(Usage::tokens(1, 1)).unwrap_err();

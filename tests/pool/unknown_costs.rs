@@ -195,7 +195,7 @@ fn more_at_an_unknown_cost_does_not_pass_a_limit_on_cost() {
     for pool in [builder().build(), builder().assumed_cost(nanos(20)).build()] {
         let mut reservation = pool.try_reserve(usage(1, 1, 50)).unwrap();
         let refused = reservation.extend(Usage::tokens(0, 1_000_000)).unwrap_err();
-        assert_eq!(refused, Rejected::Unpriced { limit: nanos(50) });
+        assert!(matches!(refused, Rejected::Unpriced { limit, .. } if limit == nanos(50)));
         assert_eq!(reservation.reserved(), amounts(1, 1, 50));
         let mut call = reservation.start();
         assert!(call.extend(Usage::tokens(0, 1_000_000)).is_err());

@@ -30,8 +30,8 @@ pub enum Refusal {
 impl From<Rejected> for Refusal {
     fn from(rejected: Rejected) -> Refusal {
         match rejected {
-            Rejected::Closed => Refusal::Closed,
-            Rejected::Unpriced { limit } => Refusal::Unpriced { limit },
+            Rejected::Closed { .. } => Refusal::Closed,
+            Rejected::Unpriced { limit, .. } => Refusal::Unpriced { limit },
             Rejected::Exceeded(exceeded) => Refusal::Exceeded {
                 dimension: exceeded.dimension(),
                 limit: count(exceeded.limit()),

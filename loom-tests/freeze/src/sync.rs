@@ -114,6 +114,43 @@ impl AtomicU64 {
     }
 }
 
+/// A word of a tree that is in no lane.
+pub(crate) struct AtomicLink(real::AtomicU64);
+
+pub(crate) use AtomicLink as AtomicNodeHead;
+
+impl AtomicLink {
+    pub(crate) const fn new(value: u64) -> Self {
+        Self(real::AtomicU64::new(value))
+    }
+
+    pub(crate) fn load(&self, ordering: Ordering) -> u64 {
+        now_and_then();
+        self.0.load(ordering)
+    }
+
+    pub(crate) fn store(&self, value: u64, ordering: Ordering) {
+        now_and_then();
+        self.0.store(value, ordering);
+    }
+
+    pub(crate) fn compare_exchange(
+        &self,
+        current: u64,
+        new: u64,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u64, u64> {
+        now_and_then();
+        self.0.compare_exchange(current, new, success, failure)
+    }
+
+    pub(crate) fn fetch_add(&self, value: u64, ordering: Ordering) -> u64 {
+        now_and_then();
+        self.0.fetch_add(value, ordering)
+    }
+}
+
 pub(crate) struct AtomicPtr<T>(real::AtomicPtr<T>);
 
 impl<T> AtomicPtr<T> {

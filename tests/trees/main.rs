@@ -1,0 +1,7 @@
+//! Pools below pools.
+
+#[path = "../support/amounts.rs"]
+#[allow(dead_code)]
+mod amounts;
+
+mod children;
