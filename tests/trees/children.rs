@@ -42,9 +42,9 @@ fn a_refusal_names_the_level_with_the_worst_reason() {
     let busy = agent.try_charge(usage(1, 1, 1)).unwrap_err();
     assert_eq!((busy.level().label(), busy.level().depth()), ("run", 1));
     assert!(busy.is_busy());
-    root.charge(usage(1, 1, 1)).spent;
-    root.charge(usage(1, 1, 1)).spent;
-    root.charge(usage(1, 1, 1)).spent;
+    let _ = root.charge(usage(1, 1, 1));
+    let _ = root.charge(usage(1, 1, 1));
+    let _ = root.charge(usage(1, 1, 1));
     let exhausted = agent.check(usage(1, 1, 1)).unwrap_err();
     assert_eq!(exhausted.level(), Level::ROOT);
     let Rejected::Exceeded(exceeded) = exhausted else {

@@ -1,7 +1,6 @@
 //! Pools below pools.
 
 #[path = "../support/amounts.rs"]
-#[allow(dead_code)]
 mod amounts;
 
 mod children;
