@@ -352,6 +352,9 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
             number: 0,
             lane: &self.lane,
         };
+        if self.tree.get().is_some() {
+            return self.update_in_tree(claim, &Path::ROOT, operation);
+        }
         self.update_claimed(claim, &Path::ROOT, &operation)
     }
 

@@ -188,9 +188,23 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         if hint() & !HINTS == self.address() {
             return self.update_at_by_hint(path, operation);
         }
-        let Some(mut claim) = self.try_claim(0, &self.lane) else {
-            return self.update_at_in_turn(path, operation);
-        };
+        match self.try_claim(0, &self.lane) {
+            Some(claim) => self.update_in_tree(claim, path, operation),
+            None => self.update_at_in_turn(path, operation),
+        }
+    }
+
+    /// Runs `operation` from lane 0, which `claim` is of. The everyday path in a tree.
+    #[inline(always)]
+    pub(super) fn update_in_tree<O>(
+        &self,
+        mut claim: Claim<'_, A, T>,
+        path: &Path,
+        operation: O,
+    ) -> Answer<O::Done, O::Refusal>
+    where
+        O: Operation<A, T>,
+    {
         match self.attempt_in_tree(path, &operation, claim.head, 0, &self.lane) {
             Attempt::Committed(next, done) => {
                 claim.head = next;
@@ -471,20 +485,22 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
     {
         let tree = self.tree.get()?;
         let root = self.state(head)?;
+        if !root.has_list {
+            return Some(Attempt::NotPlain);
+        }
+        let list = tree.list(head.place())?;
         let wanted = path.levels(O::ON_WHOLE_PATH);
-        let free_at = Place::new(number, usize::from(head.place() == Place::new(number, 0)));
-        let free = lane.slot(free_at.which());
         // If the head names a slot of this lane, no other thread can have written the list. Otherwise what
         // it says must be known to be true before a slot is chosen by it.
         let own_list = head.place().lane() == number;
-        let list = if root.has_list {
-            Some(tree.list(head.place())?)
-        } else {
-            None
-        };
+        let free_at = Place::new(number, usize::from(head.place() == Place::new(number, 0)));
+        let free = lane.slot(free_at.which());
         let new_list = tree.list_to_write(free_at);
         // Release fence: pairs with the Acquire fences in `validate` and `known`, as the one in `commit`.
         fence(Ordering::Release);
+        for depth in 0..BELOW_ROOT {
+            new_list.set(depth, list.get(depth));
+        }
         let mut done = None;
         if wanted.root {
             if !operation.is_plain(&root) {
@@ -499,14 +515,10 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         } else {
             free.store(root.amounts, listed(root.marks, root.terms_at));
         }
-        for depth in 0..BELOW_ROOT {
-            let entry = list.map_or(Entry::NONE, |list| list.get(depth));
-            if !wanted.nodes.contains(&depth) {
-                new_list.set(depth, entry);
-                continue;
-            }
+        for depth in wanted.nodes {
             let node_number = path.nodes[depth];
             let node = tree.node(node_number)?;
+            let entry = list.get(depth);
             let names_it = entry.names(node_number);
             let place = if names_it {
                 entry.place()
@@ -536,9 +548,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
                 Some(above) => O::both(above, change.done),
             });
         }
-        let Some(next) = self.swing(head, free_at) else {
-            return Some(Attempt::Lost);
-        };
+        let next = self.swing(head, free_at)?;
         done.map(|done| Attempt::Committed(next, done))
     }
 
