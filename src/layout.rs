@@ -357,13 +357,18 @@ mod tests {
 
     #[test]
     fn one_call_in_flight_too_many_is_refused() {
+        // More than the limit is spent already, which does not count against it.
+        let spent = Tally {
+            calls: 3 * MOST_IN_FLIGHT,
+            ..Tally::default()
+        };
         let reserved = Tally {
             calls: MOST_IN_FLIGHT - 1,
             ..Tally::default()
         };
         let (limits, flags) = words_of(Limits::unlimited());
-        let (amounts, marks) = words(Tally::default(), reserved);
-        let terms = terms(limits, Guesses::default(), 0, flags);
+        let (amounts, marks) = words(spent, reserved);
+        let terms = terms(limits, Guesses::default(), spent.calls, flags);
         let register = Register::new(amounts, marks, terms, Fixed::default());
         let reserve = Reserve {
             request: charge().request,

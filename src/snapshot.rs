@@ -91,10 +91,7 @@ impl Snapshot {
             Some((dimension, taken, u128::from(limit)))
         });
         limited.reduce(|most, other| {
-            // Shares are compared by cross products. They fit: an amount is below 2^66.
-            let (most_share, other_share) = ((most.1, most.2), (other.1, other.2));
-            let more = other_share.0 * most_share.1.max(1) > most_share.0 * other_share.1.max(1);
-            if more {
+            if is_larger_share(other, most) {
                 other
             } else {
                 most
@@ -124,5 +121,59 @@ impl Snapshot {
             calls: self.calls_in_flight,
             ..self.reserved.tally()
         }
+    }
+}
+
+/// Whether the first `(dimension, taken, limit)` takes a larger share than the second.
+fn is_larger_share(first: (Dimension, u128, u128), second: (Dimension, u128, u128)) -> bool {
+    // Of a limit of zero, everything is more than all.
+    let parts = |(_, taken, limit): (Dimension, u128, u128)| {
+        let limit = limit.max(1);
+        (taken / limit, taken % limit, limit)
+    };
+    let ((first_whole, first_rest, first_limit), (second_whole, second_rest, second_limit)) =
+        (parts(first), parts(second));
+    // Cross products of the rests fit: rests and limits are below 2^64. Those of all that is taken would
+    // not, since it may be more than its limit.
+    (first_whole, first_rest * second_limit) > (second_whole, second_rest * first_limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::limits::Limits;
+    use crate::money::Usd;
+    use crate::pool::BudgetPool;
+    use crate::usage::Usage;
+
+    #[test]
+    fn the_tightest_limit_is_the_one_of_which_the_largest_share_is_taken() {
+        const MAX: u64 = u64::MAX;
+        let unlimited = Limits::unlimited;
+        for (limits, input, output, tightest) in [
+            (unlimited().input_tokens(100).output_tokens(10), 60, 5, 100),
+            (unlimited().input_tokens(100).output_tokens(10), 60, 7, 10),
+            (unlimited().input_tokens(MAX).output_tokens(10), MAX, 9, MAX),
+            (unlimited().input_tokens(MAX).output_tokens(10), MAX, 11, 10),
+            (
+                unlimited().input_tokens(MAX).total_tokens(1_000),
+                MAX,
+                MAX,
+                1_000,
+            ),
+            (
+                unlimited().output_tokens(MAX).total_tokens(MAX),
+                9,
+                MAX,
+                MAX,
+            ),
+            (unlimited().input_tokens(0).output_tokens(2), 0, 1, 2),
+            (unlimited().input_tokens(0).output_tokens(2), 1, 1, 0),
+        ] {
+            let pool = BudgetPool::new(limits);
+            let _ = pool.charge(Usage::tokens(input, output).cost(Usd::ZERO));
+            let (_, _, limit) = pool.snapshot().tightest().expect("there are limits");
+            assert_eq!(limit, u128::from(tightest), "{limits:?} {input} {output}");
+        }
+        assert!(BudgetPool::unconstrained().snapshot().tightest().is_none());
     }
 }

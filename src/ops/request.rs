@@ -111,6 +111,8 @@ impl<N: Copy + Default + Into<u128>> Request<N> {
         if refusal.is_none() && too_many {
             let line = Line {
                 limit: MOST_IN_FLIGHT,
+                // What is spent does not count against it.
+                spent: 0,
                 ..self.line(Dimension::Calls, own, now)
             };
             return Some(line.rejected(Dimension::Calls, Reason::Busy, now));
