@@ -1,7 +1,18 @@
-//! Pools below pools.
+//! Pools below pools: what a tree answers to one thread, by example and beside a sequential tree, and to
+//! many threads at once.
 
-mod children;
+mod bad_input;
+mod counting;
+mod display;
+mod giving_back;
+mod one_node;
+mod overflow;
+mod owned;
 mod properties;
+mod receipts;
+mod refusals;
+mod snapshots;
+mod unknown_costs;
 
 #[path = "../support/amounts.rs"]
 mod amounts;
