@@ -28,18 +28,18 @@ const FORFEITED_COST: usize = LIMITS + 1;
 /// Flags, and the upper bits of the number of calls:
 ///
 /// ```text
-///    63       62          60       56     44           0
-/// | closed | retired |    | limited |     | calls / 2^19 |
+///    63        60       56      55      44           0
+/// | closed |  | limited | in use |     | calls / 2^19 |
 /// ```
 ///
 /// `limited` has a bit for each dimension, which is set if the dimension has a limit. (The limit's own
-/// word does not say so, since `u64::MAX` may be a limit.) A node of a tree is `retired` while no child
-/// is there.
+/// word does not say so, since `u64::MAX` may be a limit.) A node of a tree is `in use` while a child is
+/// there. A node that was never used has zeros, so it is not. A root does not need the bit.
 const FLAGS_AND_CALLS: usize = LIMITS + 2;
 
 const UPPER_CALLS: u64 = (1 << (u64::BITS - CALL_BITS)) - 1;
 const CLOSED: u64 = 1 << 63;
-const RETIRED: u64 = 1 << 62;
+const IN_USE: u64 = 1 << 55;
 
 // `State::word_with_closed_bit` promises that bit 61 is clear.
 const _: () = assert!(limited(Dimension::ALL[LIMITS - 1]) < 1 << 61);
@@ -129,8 +129,8 @@ impl<'a> State<'a> {
         self.flags_and_calls & !UPPER_CALLS
     }
 
-    /// A word whose bit 63 is set if the pool is closed. Bits 62 and 61 are clear, except in a node that
-    /// is not in use. The other bits may be anything.
+    /// A word whose bit 63 is set if the pool is closed. Bits 62 and 61 are clear. The other bits may be
+    /// anything.
     #[inline(always)]
     pub(crate) fn word_with_closed_bit(&self) -> u64 {
         self.flags_and_calls
@@ -158,9 +158,9 @@ impl<'a> State<'a> {
         self.flags() & CLOSED != 0
     }
 
-    /// Whether it is of a node that is not in use.
-    pub(crate) fn is_retired(&self) -> bool {
-        self.flags() & RETIRED != 0
+    /// Whether it is of a node that is in use.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.flags() & IN_USE != 0
     }
 
     /// How far below the root of its tree it is.
@@ -220,7 +220,7 @@ impl<'a> State<'a> {
     /// The change to other limits.
     pub(crate) fn to_limits<D>(self, limits: Limits, done: D) -> Change<D> {
         let (limits, limited) = words_of(limits);
-        let flags = limited | self.flags() & CLOSED;
+        let flags = limited | self.flags() & (CLOSED | IN_USE);
         self.to_terms(limits, flags, done)
     }
 
@@ -229,20 +229,20 @@ impl<'a> State<'a> {
         self.to_terms(self.limit_words(), self.flags() | CLOSED, done)
     }
 
-    /// The change to the state of a pool in which `spent` is spent and nothing is reserved, whatever this
-    /// state is.
+    /// The change to the state of a node in use in which `spent` is spent and nothing is reserved, whatever
+    /// this state is.
     pub(crate) fn to_new<D>(self, spent: Spent, limits: Limits, done: D) -> Change<D> {
         let (limits, flags) = words_of(limits);
         let tally = spent.tally();
         let guesses = Guesses::default().plus(spent.guesses());
-        let terms = terms(limits, guesses, tally.calls, flags);
+        let terms = terms(limits, guesses, tally.calls, flags | IN_USE);
         change(tally, Tally::default(), Some(terms), done)
     }
 
     /// The change to a node that is not in use.
     pub(crate) fn to_retired<D>(self, done: D) -> Change<D> {
         let (limits, flags) = words_of(Limits::unlimited());
-        let terms = terms(limits, Guesses::default(), 0, flags | RETIRED);
+        let terms = terms(limits, Guesses::default(), 0, flags);
         change(Tally::default(), Tally::default(), Some(terms), done)
     }
 

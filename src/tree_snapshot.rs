@@ -68,7 +68,7 @@ impl BudgetPool {
     ///
     /// See [`TreeSnapshot`].
     pub fn tree_snapshot(&self) -> TreeSnapshot {
-        let in_use = |words: &Words<'_>| !State::of(words).is_retired();
+        let in_use = |words: &Words<'_>| State::of(words).is_in_use();
         let nodes = self
             .root()
             .read_tree(in_use, |words| State::of(words).snapshot());
