@@ -12,12 +12,19 @@ mod properties;
 mod receipts;
 mod refusals;
 mod snapshots;
+mod stress;
 mod unknown_costs;
 
 #[path = "../support/amounts.rs"]
 mod amounts;
+#[path = "../support/mixed.rs"]
+mod mixed;
 #[path = "../support/oracle.rs"]
 mod oracle;
+#[path = "../stress/ratio.rs"]
+mod ratio;
+#[path = "../stress/together.rs"]
+mod together;
 #[path = "../support/tree_oracle.rs"]
 mod tree_oracle;
 #[path = "../support/tree_program.rs"]
