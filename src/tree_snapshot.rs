@@ -48,10 +48,22 @@ use crate::snapshot::Snapshot;
 #[non_exhaustive]
 pub struct TreeSnapshot {
     /// What the pool is called.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::serde_fields::label")
+    )]
     pub label: Label,
     /// Its state.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::serde_fields::snapshot")
+    )]
     pub snapshot: Snapshot,
     /// The pools directly below it, in no particular order.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::serde_fields::children")
+    )]
     pub children: Vec<TreeSnapshot>,
 }
 

@@ -9,7 +9,9 @@ use std::fmt::Debug;
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 use serde_json::{json, Value};
-use token_budget_pool::{Amounts, BudgetPool, Limits, Restore, Snapshot, Spent, Usage, Usd};
+use token_budget_pool::{
+    Amounts, BudgetPool, Child, Label, Limits, Restore, Snapshot, Spent, TreeSnapshot, Usage, Usd,
+};
 
 #[path = "support/amounts.rs"]
 mod amounts;
@@ -388,4 +390,172 @@ fn calls_saved_at_an_unknown_cost_are_counted_as_forfeited() {
         pool.spent(),
         unpriced(1, forfeited(5, 50, spent(18, 30, 80, 7)))
     );
+}
+
+#[test]
+fn a_label_is_a_string() {
+    for text in ["", "run 7", "0123456789abcdef0123456789abcdef", "日本語"] {
+        is_written_as(Label::new(text).unwrap(), json!(text));
+    }
+}
+
+#[test]
+fn a_label_that_is_none_is_refused_with_its_text() {
+    is_refused::<Label>(&json!("x".repeat(33)), &["invalid label \"xxx", "33 bytes"]);
+    is_refused::<Label>(
+        &json!("a\nb"),
+        &["invalid label \"a\\nb\"", "control character"],
+    );
+    is_refused::<Label>(&json!("\0"), &["control character"]);
+    for (json, value) in [
+        (json!(7), "7"),
+        (json!(null), "null"),
+        (json!([1]), "sequence"),
+    ] {
+        is_refused::<Label>(&json, &[value, "string"]);
+    }
+}
+
+/// A tree of three levels, some of it spent and reserved.
+fn tree() -> TreeSnapshot {
+    let root = pool();
+    let limits = Limits::unlimited().calls(9);
+    let run = root.child(Child::new(limits).label("run 7")).unwrap();
+    let agent = run.child(Limits::unlimited()).unwrap();
+    let _ = agent.charge(usage(1, 2, 3));
+    let _call = agent.try_reserve(usage(4, 5, 6)).unwrap().start();
+    agent.close();
+    root.tree_snapshot()
+}
+
+#[test]
+fn a_tree_comes_back_whole() {
+    let tree = tree();
+    let run = &tree.children[0];
+    let agent = &run.children[0];
+    let json = json!({
+        "label": "",
+        "snapshot": serde_json::to_value(tree.snapshot).unwrap(),
+        "children": [{
+            "label": "run 7",
+            "snapshot": serde_json::to_value(run.snapshot).unwrap(),
+            "children": [{
+                "label": "",
+                "snapshot": serde_json::to_value(agent.snapshot).unwrap(),
+                "children": [],
+            }],
+        }],
+    });
+    assert_eq!(
+        json.pointer("/children/0/children/0/snapshot/closed"),
+        Some(&json!(true))
+    );
+    assert_eq!(
+        json.pointer("/children/0/snapshot/calls_in_flight"),
+        Some(&json!(1))
+    );
+    is_written_as(tree.clone(), json);
+}
+
+/// The three pools of [`tree`] in JSON.
+const POOLS: [&str; 3] = ["", "/children/0", "/children/0/children/0"];
+
+fn tree_with(change: impl FnOnce(&mut Value)) -> Value {
+    let mut json = serde_json::to_value(tree()).unwrap();
+    change(&mut json);
+    json
+}
+
+#[test]
+fn a_tree_with_an_invalid_label_is_refused_with_the_field_and_the_label() {
+    for pool in POOLS {
+        for (label, parts) in [
+            (json!("y".repeat(40)), ["label: ", "40 bytes"]),
+            (json!("a\u{7f}"), ["label: ", "control character"]),
+            (json!(5), ["label: ", "5"]),
+            (json!(null), ["label: ", "null"]),
+        ] {
+            let json = tree_with(|tree| tree.pointer_mut(pool).unwrap()["label"] = label);
+            is_refused::<TreeSnapshot>(&json, &parts);
+            let below = pool.matches("children").count();
+            let path = "children: ".repeat(below);
+            is_refused::<TreeSnapshot>(&json, &[&format!("{path}label: ")]);
+        }
+    }
+}
+
+#[test]
+fn a_tree_with_an_invalid_snapshot_is_refused_with_the_whole_path_of_fields() {
+    for (place, value, path) in [
+        ("/snapshot/spent/cost", json!(-1), "snapshot: spent: cost: "),
+        (
+            "/children/0/snapshot/limits/calls",
+            json!(-5),
+            "children: snapshot: limits: calls: ",
+        ),
+        (
+            "/children/0/children/0/snapshot/closed",
+            json!("no"),
+            "children: children: snapshot: closed: ",
+        ),
+        ("/children/0/children", json!({}), "children: children: "),
+        ("/children", json!(null), "children: "),
+    ] {
+        let json = tree_with(|tree| *tree.pointer_mut(place).expect(place) = value);
+        is_refused::<TreeSnapshot>(&json, &[path]);
+    }
+}
+
+#[test]
+fn a_tree_with_a_field_missing_or_too_many_is_refused_with_its_name() {
+    for pool in POOLS {
+        for field in ["label", "snapshot", "children"] {
+            let json = tree_with(|tree| {
+                let pool = tree.pointer_mut(pool).unwrap().as_object_mut().unwrap();
+                pool.remove(field).unwrap();
+            });
+            is_refused::<TreeSnapshot>(&json, &["missing field", &format!("`{field}`")]);
+        }
+        for typo in ["lable", "child", "spent"] {
+            let json = tree_with(|tree| tree.pointer_mut(pool).unwrap()[typo] = json!(1));
+            is_refused::<TreeSnapshot>(&json, &["unknown field", typo]);
+        }
+    }
+}
+
+#[test]
+fn a_tree_from_a_file_may_be_deeper_than_a_pool_can_be() {
+    // It is read. Only the child that would be too deep cannot be made.
+    let mut json = tree_with(|_| ());
+    for _ in 0..10 {
+        let label = "level";
+        let snapshot = json["snapshot"].clone();
+        json = json!({"label": label, "snapshot": snapshot, "children": [json]});
+    }
+    let tree: TreeSnapshot = serde_json::from_str(&json.to_string()).unwrap();
+    assert_eq!(tree.iter().count(), 13);
+    assert!(tree.to_string().lines().count() == 13);
+}
+
+#[test]
+fn a_restarted_process_goes_on_counting_at_every_level() {
+    let text = serde_json::to_string(&tree()).unwrap();
+    let saved: TreeSnapshot = serde_json::from_str(&text).unwrap();
+    let root = BudgetPool::builder()
+        .restore(&saved.snapshot, Restore::ReservedAsSpent)
+        .build();
+    let child = |saved| Child::restored(saved, Restore::ReservedAsSpent);
+    let run = root.child(child(&saved.children[0])).unwrap();
+    let agent = run.child(child(&saved.children[0].children[0])).unwrap();
+    let expected = forfeited(1, 6, spent(5, 7, 9, 2));
+    for pool in [&*run, &*agent] {
+        assert_eq!(pool.spent(), expected);
+        assert_nothing_is_reserved(pool);
+    }
+    assert_eq!(run.level().label(), "run 7");
+    for _ in 0..7 {
+        agent.try_charge(usage(0, 0, 0)).unwrap();
+    }
+    let refused = agent.try_charge(usage(0, 0, 0)).unwrap_err();
+    assert_eq!(refused.level(), run.level());
 }
