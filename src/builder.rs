@@ -68,6 +68,9 @@ impl Builder {
     /// (at most 4,096; 384 bytes for each after the first). An operation then allocates only in a rare
     /// race, when several lanes change hands just behind a thread that searches for a free one. Count a
     /// signal handler that uses the pool as one more thread.
+    ///
+    /// This is about the pool itself. To make a [child](BudgetPool::child) allocates, and so does the first
+    /// operation of a further thread on it while another is suspended inside one.
     pub fn threads(mut self, threads: usize) -> Builder {
         self.threads = threads;
         self
