@@ -15,7 +15,8 @@ mod rivals;
 use std::hint::black_box;
 
 use rivals::ours::{Record, Reserve, TryCharge};
-use rivals::{Budget, Readable, Reserving, Room, CALL, ESTIMATE};
+use rivals::trees::Charge;
+use rivals::{Budget, Call, Readable, Reserving, Room, Tree, CALL, ESTIMATE};
 
 macro_rules! counted {
     ($($name:ident($pool:ident: $budget:ty) $call:expr;)+) => {$(
@@ -36,10 +37,17 @@ counted! {
         pool.reserve_and_settle(black_box(&ESTIMATE), black_box(&CALL));
 }
 
+#[inline(never)]
+fn counted_tree_charge(charge: &impl Fn(&Call) -> u64, times: u32) {
+    for _ in 0..times {
+        black_box(charge(black_box(&CALL)));
+    }
+}
+
 type Path = (&'static str, &'static str, fn(u32));
 
 /// What is counted, in which function, and how.
-const PATHS: [Path; 6] = [
+const PATHS: [Path; 7] = [
     ("accept_try_charge", "counted_try_charge", |times| {
         counted_try_charge(&TryCharge::new(Room::Plenty), times)
     }),
@@ -57,6 +65,9 @@ const PATHS: [Path; 6] = [
     }),
     ("reserve_settle", "counted_reserve_settle", |times| {
         counted_reserve_settle(&Reserve::new(Room::Plenty), times)
+    }),
+    ("tree_charge", "counted_tree_charge", |times| {
+        counted_tree_charge(&Charge::<3>::new(1).spender(0), times)
     }),
 ];
 

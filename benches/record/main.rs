@@ -32,7 +32,8 @@ use rivals::others::{
     BudgetContext, Governor, LlmBudget, Published, SemaphoreDrop, SemaphoreForget,
 };
 use rivals::ours::{Record, Reserve, TryCharge};
-use rivals::{Budget, Readable, Reserving, Room, CALL, ESTIMATE};
+use rivals::trees::{Charge, ChargeRoot, Context, MutexTree, Reserve3};
+use rivals::{Budget, Readable, Reserving, Room, Tree, CALL, ESTIMATE};
 
 const THREADS: [u64; 3] = [1, 2, 8];
 
@@ -111,6 +112,20 @@ fn totals<B: Readable>(group: &mut Group<'_>) {
     }
 }
 
+/// All threads at one leaf.
+fn charge<T: Tree>(group: &mut Group<'_>) {
+    for threads in THREADS {
+        group.bench_function(BenchmarkId::new(T::NAME, threads), |b| {
+            b.iter_custom(|iterations| {
+                let tree = T::new(1);
+                let time = time(threads, iterations, || tree.spender(0)(black_box(&CALL)));
+                assert!(tree.calls() > 0, "{}", T::NAME);
+                time
+            });
+        });
+    }
+}
+
 macro_rules! each {
     ($bench:ident $args:tt: $($budget:ty),+ $(,)?) => {
         $($bench::<$budget> $args;)+
@@ -142,6 +157,12 @@ fn benches(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     each!(totals(&mut group): TryCharge, Record, IntegerMutex<Std>, IntegerMutex<ParkingLot>,
         Published, Seqlock);
+    group.finish();
+
+    let mut group = c.benchmark_group("trees");
+    group.throughput(Throughput::Elements(1));
+    each!(charge(&mut group): Charge<1>, ChargeRoot, Charge<2>, Charge<3>, Charge<5>, Reserve3,
+        MutexTree<3>, Context<3>);
     group.finish();
 }
 

@@ -8,7 +8,8 @@ use crate::rivals::others::{
     BudgetContext, Governor, LlmBudget, Published, SemaphoreDrop, SemaphoreForget,
 };
 use crate::rivals::ours::{Record, Reserve, TryCharge};
-use crate::rivals::{Budget, Reserving};
+use crate::rivals::trees::{Charge, Context, MutexTree};
+use crate::rivals::{Budget, Reserving, Tree as _};
 use crate::svg::{Chart, Line, Look, Mark, Scale};
 use crate::workloads::CROWD;
 
@@ -148,6 +149,43 @@ fn tail(results: &Results, id: &'static str, workload: Workload, title: &str) ->
     }
 }
 
+/// The time of a charge over the depth, on one thread.
+fn by_depth(results: &Results) -> Chart {
+    let line = |name: &str, looks_as: &str, depths: [&str; 4]| Line {
+        name: name.to_owned(),
+        look: look(looks_as),
+        points: depths
+            .map(|depth| results.spread((Workload::Tree, 1), depth, Metric::Nanos))
+            .to_vec(),
+    };
+    macro_rules! depths {
+        ($tree:ident) => {
+            [
+                $tree::<1>::NAME,
+                $tree::<2>::NAME,
+                $tree::<3>::NAME,
+                $tree::<5>::NAME,
+            ]
+        };
+    }
+    let context = <BudgetContext as Budget>::NAME;
+    Chart {
+        id: "trees",
+        title: "Budgets within budgets: a charge counts at every level".to_owned(),
+        subtitle: "time of one charge, log scale: lower is better".to_owned(),
+        x_axis: "levels (1 thread)".to_owned(),
+        x: ["1", "2", "3", "5"].map(str::to_owned).to_vec(),
+        crowded_after: None,
+        scale: Scale::Log,
+        figure: time,
+        lines: vec![
+            line("this crate", OURS, depths!(Charge)),
+            line("one integer std Mutex", STD, depths!(MutexTree)),
+            line(context, context, depths!(Context)),
+        ],
+    }
+}
+
 pub(crate) fn charts(results: &Results) -> Vec<Chart> {
     use Workload::{Accepted, Mixed, Readers, Rejected, Tail, TailWork, Trace};
     use Workload::{Work100, Work1000, Work200, Work50};
@@ -277,6 +315,7 @@ pub(crate) fn charts(results: &Results) -> Vec<Chart> {
             ],
             ("Shortcuts, and the floor: one word", "accepted calls"),
         )),
+        by_depth(results),
     ]
 }
 

@@ -63,9 +63,9 @@ struct Args {
     /// Some seconds instead of some minutes: to see that it works. Its figures say little.
     #[arg(long)]
     quick: bool,
-    /// Only this workload.
+    /// Only this workload. May be given several times.
     #[arg(long, value_name = "WORKLOAD", value_enum)]
-    only: Option<Workload>,
+    only: Vec<Workload>,
     /// Where to write the report.
     #[arg(long, value_name = "DIR", default_value = "target/compare")]
     out: PathBuf,
@@ -86,7 +86,7 @@ fn main() -> ExitCode {
     };
     let plan = if args.quick { Plan::QUICK } else { Plan::FULL };
     let mut heats = workloads::heats(&plan);
-    heats.retain(|heat| args.only.is_none() || args.only == Some(heat.workload));
+    heats.retain(|heat| args.only.is_empty() || args.only.contains(&heat.workload));
     let elsewhere = elsewhere(&mut heats);
     let env = Env {
         plan,

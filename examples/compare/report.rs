@@ -204,6 +204,10 @@ impl Report<'_> {
              <li>All four limits are set, and roomy. Refused calls meet a limit on input tokens that no \
              call fits. Every budget lies on cache lines of its own, except for the many pools, which \
              are boxed as they are.</li>\
+             <li>A tree has one leaf for each thread, all below the same parent, or one leaf for all. Every \
+             level has all its limits set, and roomy: four, three with budget-context. Its charge is a \
+             reserve_many of three amounts and a commit, without names and deadlines. After each run \
+             the root's count is compared with the calls made.</li>\
              <li>\"From a package of its own\" is a program with the default release profile \
              (<code>examples/compare/elsewhere</code>) that records calls of random amounts.</li>\
              <li>Tails are of single records with a reading of the clock before and after. \"The \

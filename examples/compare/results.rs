@@ -23,6 +23,10 @@ pub(crate) enum Workload {
     Tail,
     TailWork,
     Fairness,
+    /// Budgets within budgets, each thread at a leaf of its own.
+    Tree,
+    /// The same, with all threads at one leaf.
+    TreeOneLeaf,
 }
 
 impl Workload {

@@ -8,7 +8,8 @@ use crate::rivals::others::{
     BudgetContext, Governor, LlmBudget, Published, SemaphoreDrop, SemaphoreForget,
 };
 use crate::rivals::ours::{Record, TryCharge};
-use crate::rivals::Budget;
+use crate::rivals::trees::{Charge, Context, ContextAll3, MutexTree};
+use crate::rivals::{Budget, Tree};
 use crate::svg::escape;
 use crate::targets::{Bound, Cell, Target, Unit};
 use crate::workloads::{CROWD, FIRST, POOLS, POOLS_100K};
@@ -324,6 +325,11 @@ pub(crate) fn all(results: &Results) -> Vec<Table> {
             &format!("Tail, {CROWD} threads, 1 µs of work between, clock included"),
         ),
         fairness(results),
+        nanos(
+            Workload::Tree,
+            "Budgets within budgets, each thread at a leaf of its own, a charge",
+        ),
+        nanos(Workload::TreeOneLeaf, "The same, all threads at one leaf"),
     ];
     // With `--only`, most were not measured.
     all.retain(|table| !table.rows.is_empty());
@@ -332,8 +338,8 @@ pub(crate) fn all(results: &Results) -> Vec<Table> {
 
 /// Who is who, and what each does not do.
 pub(crate) fn contestants() -> Table {
-    fn row<B: Budget>() -> Vec<Entry> {
-        let lacks = match B::LACKS {
+    fn entries(name: &str, lacks: &str) -> Vec<Entry> {
+        let lacks = match lacks {
             "" => "nothing: the measure of the others",
             lacks => lacks,
         };
@@ -341,7 +347,13 @@ pub(crate) fn contestants() -> Table {
             words: true,
             ..lacks.into()
         };
-        vec![B::NAME.into(), lacks]
+        vec![name.into(), lacks]
+    }
+    fn row<B: Budget>() -> Vec<Entry> {
+        entries(B::NAME, B::LACKS)
+    }
+    fn tree<T: Tree>() -> Vec<Entry> {
+        entries(T::NAME, T::LACKS)
     }
     Table {
         title: "The contestants, and what each does not do".to_owned(),
@@ -364,6 +376,10 @@ pub(crate) fn contestants() -> Table {
             row::<CasLoop>(),
             row::<LaneAlone>(),
             row::<Nothing>(),
+            tree::<Charge<3>>(),
+            tree::<MutexTree<3>>(),
+            tree::<Context<3>>(),
+            tree::<ContextAll3>(),
         ],
     }
 }

@@ -6,7 +6,8 @@ use crate::rivals::atomics::{CasLoop, LaneAlone};
 use crate::rivals::mutex::{IntegerMutex, ParkingLot, ReservingMutex, Std};
 use crate::rivals::others::Published;
 use crate::rivals::ours::{Record, Reserve, TryCharge};
-use crate::rivals::{Budget, Reserving};
+use crate::rivals::trees::{Charge, ChargeRoot, Context, ContextAll3, MutexTree, Reserve3};
+use crate::rivals::{Budget, Reserving, Tree as _};
 use crate::workloads::{CROWD, FIRST, POOLS, POOLS_100K, THREADS};
 
 const OURS: &str = TryCharge::NAME;
@@ -14,6 +15,10 @@ const RECORD: &str = Record::NAME;
 const STD: &str = IntegerMutex::<Std>::NAME;
 const LOT: &str = IntegerMutex::<ParkingLot>::NAME;
 const PUBLISHED: &str = Published::NAME;
+const ALONE: &str = Charge::<1>::NAME;
+const ROOT: &str = ChargeRoot::NAME;
+const DEPTH_3: &str = Charge::<3>::NAME;
+const CONTEXT_3: &str = Context::<3>::NAME;
 const MUTEXES: [&str; 3] = [STD, LOT, PUBLISHED];
 
 // Why targets are missed, each as far as the evidence in the same table shows it.
@@ -90,7 +95,8 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
     use Bound::{AtLeast, AtMost, Evidence};
     use Unit::{Bytes, Cores, Nanos, Times};
     use Workload::{
-        Accepted, Elsewhere, Fairness, Fresh, Pools, Pools100k, Readers, Rejected, Tail,
+        Accepted, Elsewhere, Fairness, Fresh, Pools, Pools100k, Readers, Rejected, Tail, Tree,
+        TreeOneLeaf,
     };
 
     let cell = |threads, spread: Option<Spread>| {
@@ -301,6 +307,30 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
         over(Pools, crowd, OURS, STD),
     );
 
+    // Trees.
+    let two_or_less = &THREADS[..2];
+    add(
+        "trees: time of try_charge at depth 3, of a pool's without children",
+        AtMost(2.5),
+        Times,
+        None,
+        over(Tree, one, DEPTH_3, ALONE),
+    );
+    add(
+        "trees: try_charge at depth 3 faster than budget-context's reserve_many + commit",
+        AtLeast(20.0),
+        Times,
+        None,
+        over(Tree, two_or_less, CONTEXT_3, DEPTH_3),
+    );
+    add(
+        "trees: the same, all threads at one leaf",
+        AtLeast(20.0),
+        Times,
+        None,
+        over(TreeOneLeaf, two, CONTEXT_3, DEPTH_3),
+    );
+
     let (pools, _) = POOLS_100K;
     add(
         &format!("{pools} pools hit at random: time, of the integer std Mutex's"),
@@ -385,6 +415,61 @@ pub(crate) fn targets(results: &Results) -> Vec<Target> {
         Times,
         None,
         over(Accepted, &THREADS, OURS, CasLoop::NAME),
+    );
+
+    // What a level costs, and what else a charge at depth 3 could cost.
+    let and_crowd = &[1, 2, CROWD];
+    add(
+        "trees: time of try_charge at the root of a tree, of a pool's without children",
+        Evidence,
+        Times,
+        None,
+        over(Tree, and_crowd, ROOT, ALONE),
+    );
+    for (depth, name) in [(2, Charge::<2>::NAME), (3, DEPTH_3), (5, Charge::<5>::NAME)] {
+        add(
+            &format!("trees: time of try_charge at depth {depth}, of the root's of a tree"),
+            Evidence,
+            Times,
+            None,
+            over(Tree, and_crowd, name, ROOT),
+        );
+    }
+    add(
+        "trees: time of reserve + settle at depth 3, of try_charge's there",
+        Evidence,
+        Times,
+        None,
+        over(Tree, and_crowd, Reserve3::NAME, DEPTH_3),
+    );
+    add(
+        "trees: reserve + settle at depth 3 faster than budget-context's reserve_many + commit",
+        Evidence,
+        Times,
+        None,
+        over(Tree, and_crowd, CONTEXT_3, Reserve3::NAME),
+    );
+    add(
+        "trees: try_charge at depth 3 faster than budget-context's reserve_many + commit_all",
+        Evidence,
+        Times,
+        None,
+        over(Tree, and_crowd, ContextAll3::NAME, DEPTH_3),
+    );
+    let by_hand = MutexTree::<3>::NAME;
+    add(
+        "trees: time of try_charge at depth 3, of one integer std Mutex's over the tree",
+        Evidence,
+        Times,
+        None,
+        over(Tree, and_crowd, DEPTH_3, by_hand),
+    );
+    add(
+        "trees: the same, all threads at one leaf",
+        Evidence,
+        Times,
+        None,
+        over(TreeOneLeaf, &[2, CROWD], DEPTH_3, by_hand),
     );
 
     // That threads that contended really ran at once.

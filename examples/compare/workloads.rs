@@ -19,7 +19,8 @@ use crate::rivals::others::{
     BudgetContext, Governor, LlmBudget, Published, SemaphoreDrop, SemaphoreForget,
 };
 use crate::rivals::ours::{Record, Reserve, TryCharge};
-use crate::rivals::{Budget, Call, Readable, Reserving, Room, CALL, ESTIMATE};
+use crate::rivals::trees::{Charge, ChargeRoot, Context, ContextAll3, MutexTree, Reserve3};
+use crate::rivals::{Budget, Call, Readable, Reserving, Room, Tree, CALL, ESTIMATE};
 
 /// More than the cores on purpose: a lock's owner that is suspended is real life.
 pub(crate) const THREADS: [usize; 6] = [1, 2, 4, 8, 16, 32];
@@ -175,6 +176,25 @@ pub(crate) fn heats(plan: &Plan) -> Vec<Heat> {
         contestants![fairness, Budget: TryCharge, Record, IntegerMutex<Std>,
             IntegerMutex<ParkingLot>, Published],
     );
+    for threads in [1, 2, CROWD] {
+        heat(
+            Workload::Tree,
+            threads,
+            plan.rounds,
+            contestants![tree, Tree: Charge<1>, ChargeRoot, Charge<2>, Charge<3>, Charge<5>, Reserve3,
+                MutexTree<1>, MutexTree<2>, MutexTree<3>, MutexTree<5>,
+                Context<1>, Context<2>, Context<3>, Context<5>, ContextAll3],
+        );
+    }
+    for threads in [2, CROWD] {
+        heat(
+            Workload::TreeOneLeaf,
+            threads,
+            plan.rounds,
+            contestants![tree_one_leaf, Tree: Charge<3>, Reserve3, MutexTree<3>, Context<3>,
+                ContextAll3],
+        );
+    }
     heats
 }
 
@@ -283,6 +303,28 @@ fn reserve_and_settle<B: Reserving>(env: &Env, threads: usize) -> Sample {
         measure::run(threads, env.plan.time(threads), |_, stop| {
             stop.repeat(|| budget.reserve_and_settle(black_box(&ESTIMATE), black_box(&CALL)))
         })
+    });
+    sample(&run)
+}
+
+/// Budgets within budgets, a leaf for each thread.
+fn tree<T: Tree>(env: &Env, threads: usize) -> Sample {
+    spend_at::<T>(env, threads, threads)
+}
+
+fn tree_one_leaf<T: Tree>(env: &Env, threads: usize) -> Sample {
+    spend_at::<T>(env, threads, 1)
+}
+
+fn spend_at<T: Tree>(env: &Env, threads: usize, leaves: usize) -> Sample {
+    let run = env.repeats.undisturbed(threads, || {
+        let tree = env.places.put(T::new(leaves));
+        let run = measure::run(threads, env.plan.time(threads), |thread, stop| {
+            let charge = tree.spender(thread % leaves);
+            stop.repeat(|| charge(black_box(&CALL)))
+        });
+        assert_eq!(tree.calls(), run.calls(), "{} lost count", T::NAME);
+        run
     });
     sample(&run)
 }

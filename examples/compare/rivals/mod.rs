@@ -5,6 +5,7 @@ pub(crate) mod atomics;
 pub(crate) mod mutex;
 pub(crate) mod others;
 pub(crate) mod ours;
+pub(crate) mod trees;
 
 /// One call's usage, in the forms that budgets take.
 #[derive(Clone, Copy)]
@@ -101,4 +102,19 @@ pub(crate) trait Reserving: Send + Sync + Sized + 'static {
 
     /// Reserves the estimate and settles it with what the call used.
     fn reserve_and_settle(&self, estimate: &Call, actual: &Call) -> u64;
+}
+
+/// Budgets within budgets, with room for all that is spent.
+pub(crate) trait Tree: Send + Sync + Sized + 'static {
+    const NAME: &'static str;
+    /// What it does not do that this crate does.
+    const LACKS: &'static str;
+
+    fn new(leaves: usize) -> Self;
+
+    /// Spends at one leaf: a call counts there and at every level above.
+    fn spender(&self, leaf: usize) -> impl Fn(&Call) -> u64;
+
+    /// How many calls were counted at the root.
+    fn calls(&self) -> u64;
 }

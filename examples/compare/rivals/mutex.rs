@@ -60,9 +60,13 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    pub(super) fn calls(&self) -> u64 {
+        self.calls
+    }
+
     /// With one more call, if that can be counted.
     #[inline(always)]
-    fn and(self, call: &Call) -> Option<Self> {
+    pub(super) fn and(self, call: &Call) -> Option<Self> {
         Some(Self {
             input: self.input.checked_add(call.input)?,
             output: self.output.checked_add(call.output)?,
@@ -72,7 +76,7 @@ impl Counts {
     }
 
     #[inline(always)]
-    fn within(&self, limits: &Limits) -> Result<(), BudgetExceeded> {
+    pub(super) fn within(&self, limits: &Limits) -> Result<(), BudgetExceeded> {
         let within = |cap, attempted: u64, limit: u64| {
             if attempted <= limit {
                 return Ok(());
@@ -91,7 +95,7 @@ impl Counts {
     }
 }
 
-const OVERFLOW: BudgetExceeded = BudgetExceeded {
+pub(super) const OVERFLOW: BudgetExceeded = BudgetExceeded {
     cap: "overflow",
     limit: u64::MAX as f64,
     attempted: u64::MAX as f64,
@@ -101,7 +105,7 @@ const BLOCKS: &str = "blocks: a suspended owner stops everybody";
 
 /// A number of the answer, to look at.
 #[inline]
-fn look(answer: Result<Counts, BudgetExceeded>) -> u64 {
+pub(super) fn look(answer: Result<Counts, BudgetExceeded>) -> u64 {
     match answer {
         Ok(counts) => counts.calls,
         Err(exceeded) => exceeded.cap.len() as u64,

@@ -4,27 +4,37 @@ use token_budget_pool::{BudgetPool, Limits, Rejected, Usage, Usd};
 
 use super::{Budget, Call, Readable, Reserving, Room};
 
-fn pool(room: Room) -> BudgetPool {
+pub(super) fn limits(room: Room) -> Limits {
     let limits = super::Limits::of(room);
-    BudgetPool::new(
-        Limits::unlimited()
-            .input_tokens(limits.input)
-            .output_tokens(limits.output)
-            .total_tokens(limits.total)
-            .cost(Usd::from_nanos(limits.nanos)),
-    )
+    Limits::unlimited()
+        .input_tokens(limits.input)
+        .output_tokens(limits.output)
+        .total_tokens(limits.total)
+        .cost(Usd::from_nanos(limits.nanos))
+}
+
+fn pool(room: Room) -> BudgetPool {
+    BudgetPool::new(limits(room))
 }
 
 #[inline]
-fn usage(call: &Call) -> Usage {
+pub(super) fn usage(call: &Call) -> Usage {
     Usage::tokens(call.input, call.output).cost(Usd::from_nanos(call.nanos))
 }
 
 #[inline]
-fn look(rejected: &Rejected) -> u64 {
+pub(super) fn look(rejected: &Rejected) -> u64 {
     match rejected {
         Rejected::Exceeded(exceeded) => exceeded.reason() as u64,
         _ => 0,
+    }
+}
+
+#[inline(always)]
+pub(super) fn reserve_and_settle(pool: &BudgetPool, estimate: &Call, actual: &Call) -> u64 {
+    match pool.try_reserve(usage(estimate)) {
+        Ok(reservation) => reservation.start().settle(usage(actual)).spent.calls,
+        Err(rejected) => look(&rejected),
     }
 }
 
@@ -102,9 +112,6 @@ impl Reserving for Reserve {
 
     #[inline]
     fn reserve_and_settle(&self, estimate: &Call, actual: &Call) -> u64 {
-        match self.0.try_reserve(usage(estimate)) {
-            Ok(reservation) => reservation.start().settle(usage(actual)).spent.calls,
-            Err(rejected) => look(&rejected),
-        }
+        reserve_and_settle(&self.0, estimate, actual)
     }
 }
