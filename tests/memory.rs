@@ -1,6 +1,6 @@
 //! The memory that a pool takes, counted by the allocator itself. A fresh pool fits 320 bytes, a further
 //! lane 384, and a pool with lanes made beforehand never allocates again. Threads may come and go: what
-//! counts is how many are alive at once.
+//! counts is how many are alive at once. So it is with children.
 //!
 //! A program of its own, since the allocator is the whole program's. It counts for a thread only
 //! while that thread asks it to, so the test harness is not in the numbers.
@@ -16,7 +16,7 @@ use std::sync::{Arc, Barrier, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use token_budget_pool::{BudgetPool, Caps, Limits, Usage, Usd};
+use token_budget_pool::{BudgetPool, Caps, ChildPool, Limits, Usage, Usd};
 
 /// What was allocated by threads that asked to have it counted.
 struct Tally {
@@ -367,4 +367,166 @@ fn a_thread_that_is_torn_down_records_like_any_other() {
     }
     // One thread at a time: none was in the way of another.
     assert_eq!(tally.allocations(), 0);
+}
+
+/// The most that a tree takes besides its nodes. It is allocated for the first child.
+const TREE: i64 = 448;
+/// The most that a node takes: a child's state and label, with slots for lane 0.
+const NODE: i64 = 320;
+/// The most that a tree takes for a further lane, besides what each node takes.
+const LISTS: i64 = 256;
+
+/// The most that a tree and so many nodes take. Nodes are allocated one, two, four and so on at a time.
+fn tree_with(nodes: i64) -> i64 {
+    let mut bytes = TREE;
+    let (mut chunk, mut allocated) = (1, 0);
+    while allocated < nodes {
+        bytes += chunk * NODE + 16;
+        allocated += chunk;
+        chunk *= 2;
+    }
+    bytes
+}
+
+#[test]
+fn a_pool_takes_no_more_for_trees_until_it_has_a_child() {
+    let tally = tally!();
+    let root = tally.of(BudgetPool::unconstrained);
+    assert!(tally.bytes_with_pool() <= FRESH);
+    tally.of(|| drop(root.tree_snapshot()));
+    tally.of(|| drop(root.child(limits_of_a_call()).map(drop)));
+    let bytes = tally.bytes();
+    assert!(0 < bytes && bytes <= tree_with(1), "{bytes} bytes");
+    // The tree stays for the next child.
+    let allocations = tally.allocations();
+    tally.of(|| drop(root.child(limits_of_a_call()).map(drop)));
+    assert_eq!((tally.bytes(), tally.allocations()), (bytes, allocations));
+    tally.of(|| drop(root));
+    assert_eq!(tally.bytes(), 0);
+}
+
+fn limits_of_a_call() -> Limits {
+    Limits::unlimited().calls(1)
+}
+
+#[test]
+fn a_child_takes_640_bytes_at_most_its_handle_and_its_node_together() {
+    let tally = tally!();
+    assert!(size_of::<ChildPool<'_>>() as i64 + NODE <= 640);
+    let root = tally.of(BudgetPool::unconstrained);
+    let mut children = Vec::with_capacity(1_000);
+    for alive in 1..=1_000 {
+        children.push(tally.of(|| root.child(limits_of_a_call()).unwrap()));
+        let bytes = tally.bytes();
+        assert!(bytes <= tree_with(alive), "{alive} children: {bytes} bytes");
+    }
+    // An operation of one thread allocates nothing, on any of them.
+    let allocations = tally.allocations();
+    for child in &children {
+        tally.of(|| assert!(child.try_charge(usage(1)).is_ok()));
+        tally.of(|| assert!(child.try_charge(usage(1)).is_err()));
+    }
+    assert_eq!(tally.allocations(), allocations);
+    // Their places are used again, at the same depth.
+    tally.of(|| children.clear());
+    for _ in 0..1_000 {
+        children.push(tally.of(|| root.child(limits_of_a_call()).unwrap()));
+    }
+    assert_eq!(tally.allocations(), allocations);
+    drop(children);
+    tally.of(|| drop(root));
+    assert_eq!(tally.bytes(), 0);
+}
+
+/// A million, in release.
+const CHILDREN: u64 = if cfg!(debug_assertions) {
+    30_000
+} else {
+    1_000_000
+};
+/// What an `Arc` adds to a pool: two counts, padded to a cache line.
+const ARC: i64 = 64;
+
+/// Makes that many children one after the other, and one below some of them.
+fn children_come_and_go(root: &Arc<BudgetPool>, times: u64) {
+    for time in 0..times {
+        if time % 4 == 0 {
+            let run = root.child(limits_of_a_call()).unwrap();
+            let agent = run.child(Limits::unlimited()).unwrap();
+            agent.try_charge(usage(1)).unwrap();
+        } else if time % 4 == 1 {
+            let run = root.child_owned(limits_of_a_call()).unwrap();
+            let call = run.try_reserve_owned(usage(1)).unwrap().start();
+            drop(run);
+            let _ = call.settle(usage(1));
+        } else {
+            let run = root.child(limits_of_a_call()).unwrap();
+            run.try_charge(usage(1)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn children_that_come_and_go_take_what_those_alive_at_once_need() {
+    let tally = tally!();
+    let root = tally.of(|| Arc::new(BudgetPool::unconstrained()));
+    tally.of(|| children_come_and_go(&root, 1_000));
+    let after_a_thousand = tally.bytes();
+    tally.of(|| children_come_and_go(&root, CHILDREN - 1_000));
+    assert_eq!(tally.bytes(), after_a_thousand);
+    // A child and one below it, and the root itself.
+    let most = tree_with(2) + FRESH + ARC;
+    assert!(after_a_thousand <= most, "{after_a_thousand} bytes");
+    assert_eq!(root.spent().calls, CHILDREN);
+    tally.of(|| drop(root));
+    assert_eq!(tally.bytes(), 0);
+}
+
+#[test]
+fn children_that_come_and_go_in_four_threads_take_what_those_alive_at_once_need() {
+    const THREADS: i64 = 4;
+    let tally = tally!();
+    let root = tally.of(|| Arc::new(BudgetPool::unconstrained()));
+    let wave = |times: u64| {
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| tally.of(|| children_come_and_go(&root, times)));
+            }
+        });
+    };
+    // At most a child of each thread and one below it are alive at once.
+    let nodes = 2 * THREADS;
+    let lanes = THREADS - 1;
+    // Nodes are allocated a few at a time, but only those that were used have further lanes.
+    let most = tree_with(nodes) + lanes * (LISTS + LANE + nodes * LANE) + FRESH + ARC;
+    for times in [250, CHILDREN / 4 - 250] {
+        wave(times);
+        let bytes = tally.bytes();
+        assert!(bytes <= most, "{bytes} bytes, where {most} are the most");
+    }
+    assert_eq!(root.spent().calls, CHILDREN);
+    assert_eq!(root.tree_snapshot().children.len(), 0);
+    tally.of(|| drop(root));
+    assert_eq!(tally.bytes(), 0);
+}
+
+/// [`Builder::threads`](token_budget_pool::Builder::threads) allocates lanes of the root. What a node has
+/// for a lane is allocated when an operation in that lane first comes to it.
+#[test]
+fn a_node_takes_at_most_a_lane_for_each_thread_and_all_goes_with_the_tree() {
+    let threads = many_threads();
+    let lanes = threads as i64 - 1;
+    let tally = tally!();
+    let root = tally.of(|| {
+        let builder = BudgetPool::builder().threads(threads);
+        Arc::new(builder.build())
+    });
+    let child = tally.of(|| root.child_owned(Limits::unlimited().calls(50)).unwrap());
+    let before = (tally.bytes(), tally.allocations());
+    until_it_grows(&child, threads, tally);
+    let (bytes, allocations) = (tally.bytes() - before.0, tally.allocations() - before.1);
+    assert!(allocations <= 2 * lanes as u64, "{allocations} allocations");
+    assert!(bytes <= lanes * (LANE + LISTS), "{bytes} bytes");
+    tally.of(|| drop((child, root)));
+    assert_eq!(tally.bytes(), 0);
 }
