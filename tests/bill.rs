@@ -14,21 +14,27 @@ mod provider;
 mod reconcile;
 #[path = "../src/guide/retries.rs"]
 mod retries;
-#[path = "../src/guide/several_pools.rs"]
-mod several_pools;
+#[path = "../src/guide/save_tree.rs"]
+mod save_tree;
+#[path = "../src/guide/share.rs"]
+mod share;
 #[path = "../src/guide/shutdown.rs"]
 mod shutdown;
 #[path = "../src/guide/streams.rs"]
 mod streams;
 #[path = "support/mixed.rs"]
 mod support;
+#[path = "../src/guide/tree.rs"]
+mod tree;
+#[path = "../src/guide/window.rs"]
+mod window;
 
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use token_budget_pool::{BudgetPool, Limits, Price, Rates, Tokens, Usage, Usd};
+use token_budget_pool::{BudgetPool, Child, Limits, Price, Rates, Tokens, Usage, Usd};
 use tokio::task::{yield_now, JoinSet};
 
 use client::Client;
@@ -238,30 +244,102 @@ async fn without_a_reconciler_the_difference_is_in_a_number() {
 }
 
 #[tokio::test]
-async fn a_call_of_two_pools_is_in_both_or_in_none() {
+async fn what_sub_agents_are_billed_is_in_the_team() {
     let world = World::new(Limits::unlimited()).await;
-    let run = BudgetPool::new(Limits::unlimited().calls(2));
-    for (call, goes) in [
+    let goes = [
         Goes::Well(300),
         Goes::Overloaded,
         Goes::Well(500),
         Goes::Well(1),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let request = request(format!("{call}"), goes);
-        let done =
-            several_pools::call_of_run(&run, &world.pool, &world.price, &world.client, &request)
-                .await;
-        match call {
-            0 | 2 => assert!(done.is_ok(), "{done:?}"),
-            1 => assert!(matches!(done, Err(Error::Provider(_))), "{done:?}"),
-            _ => assert!(matches!(done, Err(Error::Budget(_))), "{done:?}"),
-        }
+    ];
+    let requests = |first: usize| {
+        let requests = goes.into_iter().enumerate();
+        let requests = requests.map(|(call, goes)| request(format!("{}", first + call), goes));
+        requests.collect()
+    };
+    let run = |first| {
+        tree::run(
+            &world.pool,
+            "run",
+            world.price,
+            world.client,
+            requests(first),
+        )
+    };
+    // One after the other, so that the second run has a node that the first has used.
+    assert_eq!(run(0).await, Ok(3));
+    assert_eq!(run(4).await, Ok(3));
+    assert_eq!(world.agrees().calls, 6);
+    assert!(world.pool.tree_snapshot().children.is_empty());
+}
+
+#[tokio::test]
+async fn a_window_has_room_again_after_its_period() {
+    let team = Arc::new(BudgetPool::new(Limits::unlimited()));
+    let window = window::window(&team, IMPATIENT, 1_000).expect("a child");
+    let run = window
+        .child_owned(Limits::unlimited().calls(3))
+        .expect("a child");
+    // The window has room for one of them at a time.
+    let usage = Usage::tokens(700, 100).cost(Usd::cents(1));
+    for _ in 0..3 {
+        let reservation = window::reserve_in_window(&run, &window, usage).await;
+        let _ = reservation.expect("room").start().settle(usage);
     }
-    assert_eq!(world.agrees().calls, 2);
-    assert_eq!(run.spent(), world.pool.spent());
+    assert_eq!((run.spent(), run.spent().calls), (team.spent(), 3));
+    // It waits neither for the run's limit nor for what never fits.
+    let of_run = window::reserve_in_window(&run, &window, Usage::ZERO).await;
+    assert_eq!(of_run.err().map(|of| of.level()), Some(run.level()));
+    let too_large = Usage::tokens(1_001, 0).cost(Usd::ZERO);
+    let of_window = window::reserve_in_window(&run, &window, too_large).await;
+    assert_eq!(of_window.err().map(|of| of.level()), Some(window.level()));
+}
+
+#[tokio::test]
+async fn a_share_is_nobody_elses_and_its_rest_goes_back() {
+    let team = Arc::new(BudgetPool::new(Limits::unlimited().cost(Usd::cents(10))));
+    let share = share::Share::of(&team, Usd::cents(6)).expect("room");
+    let usage = |cents| Usage::tokens(10, 5).cost(Usd::cents(cents));
+    assert!(team.try_charge(usage(5)).is_err());
+    share.pool.try_charge(usage(1)).expect("room");
+    let in_flight = share.pool.try_reserve(usage(2)).expect("room").start();
+    let pool = Arc::clone(&share.pool);
+    assert_eq!(share.end().counted.cost, Usd::cents(3));
+    let _ = in_flight.settle(usage(2));
+    assert!(pool.is_closed());
+    assert_eq!(team.spent().cost, Usd::cents(3));
+    assert_eq!(
+        (team.spent().input_tokens, team.spent().output_tokens),
+        (20, 10)
+    );
+    assert!(team.try_charge(usage(7)).is_ok());
+}
+
+#[tokio::test]
+async fn a_tree_goes_on_counting_where_it_was_saved() {
+    let team = Arc::new(BudgetPool::new(Limits::unlimited().cost(Usd::cents(10))));
+    let child = |of: &Arc<BudgetPool>, label: &str| {
+        let child = Child::new(Limits::unlimited().calls(3)).label(label);
+        of.child_owned(child).expect("a child")
+    };
+    let run = child(&team, "run");
+    let agents = [child(&run, "first"), child(&run, "second")];
+    let usage = Usage::tokens(10, 5).cost(Usd::cents(1));
+    let call = agents[0].try_reserve(usage).expect("room").start();
+    agents[1].try_charge(usage).expect("room");
+    let saved = team.tree_snapshot();
+    let _ = call.forfeit(); // As a restart counts it.
+
+    let restored = save_tree::restore(&saved).expect("a tree");
+    for old in [&run, &agents[0], &agents[1]] {
+        let new = restored.find(old.level().label()).expect("it was saved");
+        assert_eq!((new.level(), new.snapshot()), (old.level(), old.snapshot()));
+    }
+    assert_eq!(restored.pool.snapshot(), team.snapshot());
+    let agent = restored.find("second").expect("it was saved");
+    agent.try_charge(usage).expect("room");
+    assert!(agent.try_charge(usage).is_err()); // of the run: three calls
+    assert_eq!(restored.pool.spent().calls, 3);
 }
 
 #[tokio::test]

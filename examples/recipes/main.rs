@@ -16,12 +16,18 @@ mod provider;
 mod reconcile;
 #[path = "../../src/guide/retries.rs"]
 mod retries;
-#[path = "../../src/guide/several_pools.rs"]
-mod several_pools;
+#[path = "../../src/guide/save_tree.rs"]
+mod save_tree;
+#[path = "../../src/guide/share.rs"]
+mod share;
 #[path = "../../src/guide/shutdown.rs"]
 mod shutdown;
 #[path = "../../src/guide/streams.rs"]
 mod streams;
+#[path = "../../src/guide/tree.rs"]
+mod tree;
+#[path = "../../src/guide/window.rs"]
+mod window;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -77,12 +83,34 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let done = streams::stream(&pool, &price, &client, &streamed, &reconciler, enough).await;
     println!("a stream, dropped after 300 tokens: {done:?}");
 
-    let run = BudgetPool::new(Limits::unlimited().calls(1));
-    for id in ["first-of-run", "second-of-run"] {
+    let agents = ["first-agent", "second-agent"];
+    let agents = agents.map(|id| request(id, Goes::Well(100)));
+    let done = tree::run(&pool, "run", price, client, agents.into()).await;
+    println!("answers for two sub-agents of a run: {done:?}");
+
+    // A call takes 2,100 tokens, and the window has room for 3,000 in each period.
+    let window = window::window(&pool, Duration::from_millis(50), 3_000)?;
+    let run = window.child_owned(Limits::unlimited())?;
+    for id in ["in-window", "in-next-window"] {
         let request = request(id, Goes::Well(100));
-        let done = several_pools::call_of_run(&run, &pool, &price, &client, &request).await;
-        println!("{id}: {done:?}");
+        let estimate = price.worst_case(request.prompt_tokens, request.max_tokens);
+        let reservation = window::reserve_in_window(&run, &window, estimate).await?;
+        let call = reservation.start();
+        let receipt = call.settle(price.usage(client.send(&request).await?));
+        println!("{id}: {receipt}");
     }
+
+    // Its calls count in the pool when it ends: one call, of what all of them cost.
+    let share = share::Share::of(&pool, Usd::cents(10))?;
+    let request = request("in-share", Goes::Well(100));
+    let done = one_call::one_call(&share.pool, &price, &client, &request).await;
+    println!("a call in a share of 10 cents: {done:?}, {}", share.end());
+
+    let saved = pool.tree_snapshot();
+    println!("saved:\n{saved}");
+    let restored = save_tree::restore(&saved)?;
+    let of_window = restored.find("window").map(|pool| pool.spent());
+    assert_eq!(of_window, Some(window.spent()));
 
     drop(reconciler);
     reconciling.await?;

@@ -8,10 +8,12 @@
 //! 2. [Retries](#retries)
 //! 3. [Time limits, aborted tasks, and calls whose end nobody saw](#time-limits-aborted-tasks-and-calls-whose-end-nobody-saw)
 //! 4. [Streams](#streams)
-//! 5. [Several budgets](#several-budgets)
-//! 6. [Shutdown and restart](#shutdown-and-restart)
-//! 7. [What to watch](#what-to-watch)
-//! 8. [How providers count input](#how-providers-count-input)
+//! 5. [Budgets within budgets](#budgets-within-budgets)
+//! 6. [A budget for each minute](#a-budget-for-each-minute)
+//! 7. [A guaranteed share](#a-guaranteed-share)
+//! 8. [Shutdown and restart](#shutdown-and-restart)
+//! 9. [What to watch](#what-to-watch)
+//! 10. [How providers count input](#how-providers-count-input)
 //!
 //! # One call, and which errors are billed
 //!
@@ -78,11 +80,44 @@
 //!
 #![doc = concat!("```ignore\n", include_str!("streams.rs"), "```")]
 //!
-//! # Several budgets
+//! # Budgets within budgets
 //!
-//! Reserve in each. If one refuses, the reservations that were made before it are dropped, and give back.
+//! A run belongs to a team, and a sub-agent to a run. Make each a [child](crate::BudgetPool::child) of the
+//! other, and give it a label. Then one reservation holds on every level, and ends on every level in one step.
+//! The function that makes the call takes one pool, and need not know of the others. If there is no
+//! room, [`Rejected::level`](crate::Rejected::level) says where.
 //!
-#![doc = concat!("```ignore\n", include_str!("several_pools.rs"), "```")]
+#![doc = concat!("```ignore\n", include_str!("tree.rs"), "```")]
+//!
+//! Some budgets do not nest: that of a user, say, and that of a model, where each user uses each model.
+//! Make one of them the tree that a call goes through, and reserve in the other one separately. If the second
+//! pool refuses, the first reservation is dropped, and gives back. In between, other calls may have been
+//! refused for its sake.
+//!
+//! # A budget for each minute
+//!
+//! A window is a level of the tree, between a team and its runs. A timer resets it, and
+//! [`reset`](crate::BudgetPool::reset) is about one level alone. The period starts with the timer's tick, not
+//! with the call. So two periods' tokens may be spent in quick succession, just before a tick and just
+//! after it. Calls that are in flight at the tick stay reserved in the window. They count in the period in
+//! which they are settled.
+//!
+//! The pool cannot wait for room yet. A refusal that names the window's level is worth another try after the
+//! tick. A refusal that names another level is not.
+//!
+#![doc = concat!("```ignore\n", include_str!("window.rs"), "```")]
+//!
+//! # A guaranteed share
+//!
+//! Children compete for what their parent has. To guarantee a part of it to one of them, reserve that part in the
+//! parent, and give the run a pool of its own with that limit. At the end, settle the reservation
+//! with what the run spent.
+//!
+//! The parent counts the share as one call, and does not see what is spent of it until it ends.
+//! ([`report`](crate::OwnedCall::report) the running total, if it should.) A refusal names a level of the share's
+//! own tree.
+//!
+#![doc = concat!("```ignore\n", include_str!("share.rs"), "```")]
 //!
 //! # Shutdown and restart
 //!
@@ -96,6 +131,15 @@
 //! [`Restore::ReservedAsSpent`](crate::Restore::ReservedAsSpent).
 //!
 #![doc = concat!("```ignore\n", include_str!("shutdown.rs"), "```")]
+//!
+//! Of a tree, close the root, and save its [`tree_snapshot`](crate::BudgetPool::tree_snapshot): the state of all levels at
+//! one moment, so that the sums agree. Saved one by one, a call could be in the run's and not yet in the
+//! team's. In the next process, make the children again from it, each below its own parent:
+//!
+#![doc = concat!("```ignore\n", include_str!("save_tree.rs"), "```")]
+//!
+//! All pools are open again, also those that were closed. Levels that are not wanted any more, such as a run that
+//! will not go on, are left out: what they spent is in the levels above already.
 //!
 //! # What to watch
 //!
