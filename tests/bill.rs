@@ -302,8 +302,8 @@ async fn a_share_is_nobody_elses_and_its_rest_goes_back() {
     let usage = |cents| Usage::tokens(10, 5).cost(Usd::cents(cents));
     assert!(team.try_charge(usage(5)).is_err());
     share.pool.try_charge(usage(1)).expect("room");
-    let in_flight = share.pool.try_reserve(usage(2)).expect("room").start();
     let pool = Arc::clone(&share.pool);
+    let in_flight = pool.try_reserve(usage(2)).expect("room").start();
     assert_eq!(share.end().counted.cost, Usd::cents(3));
     let _ = in_flight.settle(usage(2));
     assert!(pool.is_closed());
