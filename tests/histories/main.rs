@@ -7,7 +7,7 @@
 //! late. Records and reads of totals are checked in one go, however many (`records.rs` and
 //! `checker.rs`). Not every answer to a reset, a reservation or a change of the limits says its
 //! place in the order. For those the order is searched for (`windows.rs` and `search.rs`), with
-//! 2 to 8 threads.
+//! 2 to 8 threads. So it is for trees, with snapshots of several pools (`trees.rs`).
 //!
 //! That the checkers catch what is wrong is checked on a pool that is wrong (`naive.rs`), on
 //! histories written by hand, and on random ones, beside brute force.
@@ -22,11 +22,14 @@ mod overlap;
 mod recorder;
 mod records;
 mod search;
+mod trees;
 mod windows;
 
 #[path = "../support/mixed.rs"]
 mod mixed;
 #[path = "../support/oracle.rs"]
 mod oracle;
+#[path = "../support/tree_oracle.rs"]
+mod tree_oracle;
 
 const THREADS: [usize; 5] = [2, 4, 8, 16, 32];

@@ -9,7 +9,9 @@ const ENOUGH: usize = 500;
 const TIMES: usize = 50;
 
 /// Has histories made, checked and described, until enough events overlapped.
-pub(crate) fn until_enough_overlap(mut history: impl FnMut() -> (Vec<Vec<Event>>, String)) {
+pub(crate) fn until_enough_overlap<O, A>(
+    mut history: impl FnMut() -> (Vec<Vec<Event<O, A>>>, String),
+) {
     let mut enough = 0;
     for _ in 0..TIMES {
         let (history, description) = history();
@@ -24,8 +26,8 @@ pub(crate) fn until_enough_overlap(mut history: impl FnMut() -> (Vec<Vec<Event>>
 }
 
 /// How many operations ran while another one did.
-pub(crate) fn overlapping(history: &[Vec<Event>]) -> usize {
-    let mut events: Vec<&Event> = history.iter().flatten().collect();
+pub(crate) fn overlapping<O, A>(history: &[Vec<Event<O, A>>]) -> usize {
+    let mut events: Vec<&Event<O, A>> = history.iter().flatten().collect();
     events.sort_by_key(|event| event.start);
     let mut last_end = 0;
     let mut overlapping = 0;

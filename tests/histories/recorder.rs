@@ -8,16 +8,16 @@ use crate::oracle::Answer;
 
 /// An operation that was run. It took effect, if it did, between its two stamps.
 #[derive(Clone, Debug)]
-pub(crate) struct Event {
+pub(crate) struct Event<O = Op, A = Answer> {
     pub(crate) start: u64,
     pub(crate) end: u64,
-    pub(crate) op: Op,
-    pub(crate) answer: Answer,
+    pub(crate) op: O,
+    pub(crate) answer: A,
 }
 
-impl Event {
+impl<O, A> Event<O, A> {
     /// Whether it was over before `later` began. Equal stamps say nothing.
-    pub(crate) fn precedes(&self, later: &Event) -> bool {
+    pub(crate) fn precedes(&self, later: &Self) -> bool {
         self.end < later.start
     }
 }
@@ -66,14 +66,14 @@ impl Stamps {
 }
 
 /// One thread's part of a history.
-pub(crate) struct Recorder<'a> {
+pub(crate) struct Recorder<'a, O = Op, A = Answer> {
     stamps: &'a Stamps,
-    events: Vec<Event>,
+    events: Vec<Event<O, A>>,
 }
 
-impl<'a> Recorder<'a> {
+impl<'a, O, A> Recorder<'a, O, A> {
     /// With room for that many events, so that no allocation comes between them.
-    pub(crate) fn new(stamps: &'a Stamps, events: usize) -> Recorder<'a> {
+    pub(crate) fn new(stamps: &'a Stamps, events: usize) -> Self {
         Recorder {
             stamps,
             events: Vec::with_capacity(events),
@@ -82,9 +82,9 @@ impl<'a> Recorder<'a> {
 
     pub(crate) fn record<R>(
         &mut self,
-        op: Op,
+        op: O,
         run: impl FnOnce() -> R,
-        answer: impl FnOnce(&R) -> Answer,
+        answer: impl FnOnce(&R) -> A,
     ) -> R {
         let start = self.stamps.next();
         let result = run();
@@ -98,7 +98,7 @@ impl<'a> Recorder<'a> {
         result
     }
 
-    pub(crate) fn finish(self) -> Vec<Event> {
+    pub(crate) fn finish(self) -> Vec<Event<O, A>> {
         self.events
     }
 }

@@ -8,7 +8,8 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::fmt;
+use std::fmt::{self, Debug};
+use std::hash::Hash;
 
 use token_budget_pool::Limits;
 
@@ -16,18 +17,52 @@ use crate::operation::{answer, Op};
 use crate::oracle::{Answer, Oracle, OracleCall};
 use crate::recorder::Event;
 
+/// What a history is explained by: a sequential pool, or a sequential tree of pools.
+pub(crate) trait Sequential: Clone + Eq + Hash + Debug {
+    type Op: Clone + Debug;
+    type Answer: Clone + Eq + Debug;
+    /// What a thread has in hand.
+    type InHand: Copy + Debug;
+
+    /// What it answers to a thread that has this in hand. `None` if the operation needs a reservation and
+    /// there is none.
+    fn answer(&mut self, in_hand: &mut Option<Self::InHand>, op: &Self::Op)
+        -> Option<Self::Answer>;
+
+    /// Whether an operation with this answer changed nothing.
+    fn only_looked(op: &Self::Op, answer: &Self::Answer) -> bool;
+}
+
+impl Sequential for Oracle {
+    type Op = Op;
+    type Answer = Answer;
+    type InHand = OracleCall;
+
+    fn answer(&mut self, in_hand: &mut Option<OracleCall>, op: &Op) -> Option<Answer> {
+        answer(self, in_hand, op)
+    }
+
+    fn only_looked(op: &Op, answer: &Answer) -> bool {
+        matches!(op, Op::Totals | Op::Snapshot | Op::Check(_))
+            || matches!(answer, Answer::BudgetExceeded { .. } | Answer::Refused(_))
+    }
+}
+
+/// An event of a history that `S` is to explain.
+pub(crate) type EventOf<S> = Event<<S as Sequential>::Op, <S as Sequential>::Answer>;
+
 /// No order explains a window.
 #[derive(Debug)]
-pub(crate) struct NoOrder {
+pub(crate) struct NoOrder<S: Sequential> {
     /// How many of its events can be put in order, at most.
     explained: usize,
     /// A state of the pool in which that comes to a stop.
-    pool: Oracle,
+    pool: S,
     /// What the threads did next there.
-    next: Vec<Event>,
+    next: Vec<EventOf<S>>,
 }
 
-impl fmt::Display for NoOrder {
+impl<S: Sequential> fmt::Display for NoOrder<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (explained, pool) = (self.explained, &self.pool);
         write!(
@@ -40,33 +75,40 @@ impl fmt::Display for NoOrder {
 }
 
 /// A pool whose history comes in windows, one after the other, with no event across.
-pub(crate) struct Search {
+pub(crate) struct Search<S: Sequential> {
     /// The states that it may be in.
-    pools: HashSet<Oracle>,
+    pools: HashSet<S>,
     /// What each thread has in hand. The order of all threads' events makes no difference to it.
-    hands: Vec<Option<OracleCall>>,
+    hands: Vec<Option<S::InHand>>,
 }
 
 /// How many events of each thread are in order, and the pool after them.
-type Place = (Vec<usize>, Oracle);
-type Places = HashMap<Place, Vec<Option<OracleCall>>>;
+type Place<S> = (Vec<usize>, S);
+type Places<S> = HashMap<Place<S>, Vec<Option<<S as Sequential>::InHand>>>;
 
-impl Search {
-    pub(crate) fn new(limits: Limits, threads: usize) -> Search {
+impl Search<Oracle> {
+    pub(crate) fn new(limits: Limits, threads: usize) -> Self {
+        Search::of(Oracle::new(limits, None), threads)
+    }
+}
+
+impl<S: Sequential> Search<S> {
+    /// It begins as `pool`.
+    pub(crate) fn of(pool: S, threads: usize) -> Self {
         Search {
-            pools: HashSet::from([Oracle::new(limits, None)]),
+            pools: HashSet::from([pool]),
             hands: vec![None; threads],
         }
     }
 
     /// Goes on with the next window, which has each thread's events in its order. Returns how
     /// many places the search came to.
-    pub(crate) fn window(&mut self, window: &[&[Event]]) -> Result<usize, Box<NoOrder>> {
+    pub(crate) fn window(&mut self, window: &[&[EventOf<S>]]) -> Result<usize, Box<NoOrder<S>>> {
         let begin = |pool| ((vec![0; window.len()], pool), self.hands.clone());
-        let mut places: Places = self.pools.drain().map(begin).collect();
+        let mut places: Places<S> = self.pools.drain().map(begin).collect();
         let mut visited = places.len();
         for explained in 0..window.iter().map(|events| events.len()).sum() {
-            let mut next = Places::new();
+            let mut next = Places::<S>::new();
             for (place, hands) in &places {
                 expand(window, place, hands, &mut next);
             }
@@ -92,11 +134,11 @@ impl Search {
 }
 
 /// Adds the places that are one event further.
-fn expand(
-    window: &[&[Event]],
-    (done, pool): &Place,
-    hands: &[Option<OracleCall>],
-    next: &mut Places,
+fn expand<S: Sequential>(
+    window: &[&[EventOf<S>]],
+    (done, pool): &Place<S>,
+    hands: &[Option<S::InHand>],
+    next: &mut Places<S>,
 ) {
     let left = || {
         let events = window.iter().zip(done).enumerate();
@@ -110,10 +152,12 @@ fn expand(
             continue;
         }
         let (mut pool_then, mut in_hand) = (pool.clone(), hands[thread]);
-        if answer(&mut pool_then, &mut in_hand, &event.op).as_ref() != Some(&event.answer) {
+        if pool_then.answer(&mut in_hand, &event.op).as_ref() != Some(&event.answer) {
             continue;
         }
-        if only_looks(event) {
+        // If it changed nothing, it can as well come now as later, and those that wait for it are free
+        // sooner. So no other has to be tried.
+        if S::only_looked(&event.op, &event.answer) {
             further = vec![(thread, pool_then, in_hand)];
             break;
         }
@@ -128,14 +172,4 @@ fn expand(
             vacant.insert(hands);
         }
     }
-}
-
-/// Whether it changed nothing, wherever it comes. Then it can as well come now as later, and
-/// those that wait for it are free sooner. So no other has to be tried.
-fn only_looks(event: &Event) -> bool {
-    matches!(event.op, Op::Totals | Op::Snapshot | Op::Check(_))
-        || matches!(
-            event.answer,
-            Answer::BudgetExceeded { .. } | Answer::Refused(_)
-        )
 }

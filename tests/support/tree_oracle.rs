@@ -230,6 +230,25 @@ impl TreeOracle {
         self.adopt(parent, label, pool)
     }
 
+    /// The same, with a number that the caller chooses. No node may have it now. So two orders of the same
+    /// operations lead to the same tree.
+    pub fn child_with_number(
+        &mut self,
+        number: NodeId,
+        parent: NodeId,
+        label: &str,
+        limits: Limits,
+    ) -> Result<(), InvalidChild> {
+        self.child(parent, label, limits)?;
+        let node = self.nodes.pop().expect("it was just made");
+        if self.nodes.len() <= number {
+            self.nodes.resize(number + 1, None);
+        }
+        assert!(self.nodes[number].is_none(), "{number} is taken");
+        self.nodes[number] = node;
+        Ok(())
+    }
+
     /// A node below this one that goes on counting from `saved`.
     pub fn child_restored(
         &mut self,
