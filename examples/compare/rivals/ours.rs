@@ -30,14 +30,6 @@ pub(super) fn look(rejected: &Rejected) -> u64 {
     }
 }
 
-#[inline(always)]
-pub(super) fn reserve_and_settle(pool: &BudgetPool, estimate: &Call, actual: &Call) -> u64 {
-    match pool.try_reserve(usage(estimate)) {
-        Ok(reservation) => reservation.start().settle(usage(actual)).spent.calls,
-        Err(rejected) => look(&rejected),
-    }
-}
-
 /// In exact numbers.
 pub(crate) struct TryCharge(pub(crate) BudgetPool);
 
@@ -112,6 +104,9 @@ impl Reserving for Reserve {
 
     #[inline]
     fn reserve_and_settle(&self, estimate: &Call, actual: &Call) -> u64 {
-        reserve_and_settle(&self.0, estimate, actual)
+        match self.0.try_reserve(usage(estimate)) {
+            Ok(reservation) => reservation.start().settle(usage(actual)).spent.calls,
+            Err(rejected) => look(&rejected),
+        }
     }
 }
