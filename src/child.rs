@@ -191,6 +191,16 @@ impl BudgetPool {
 }
 
 /// A child that borrows its parent, from [`BudgetPool::child`]. It derefs to [`BudgetPool`].
+///
+/// It cannot outlive its parent. Also where it is not used any more, its drop is a use:
+///
+/// ```compile_fail,E0505
+/// use token_budget_pool::{BudgetPool, Limits, Usage};
+///
+/// let team = BudgetPool::unconstrained();
+/// let run = team.child(Limits::unlimited()).unwrap();
+/// drop(team); // error: `team` is borrowed
+/// ```
 pub struct ChildPool<'p> {
     pool: BudgetPool,
     parent: PhantomData<&'p BudgetPool>,

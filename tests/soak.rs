@@ -1,7 +1,8 @@
 //! Threads that come and go, and pools with them: hundreds of short-lived threads a wave,
 //! each with a few pools that it shares and some that it makes. A thread spends until its last
 //! thread-local is gone. After each wave all sums are exact, and the memory is at most what the
-//! threads that were alive at once need. When the pools are dropped, it is what it was before.
+//! threads that were alive at once need. When the pools are dropped, it is what it was before. And so it
+//! is with the children of one pool that stays.
 //!
 //! A program of its own, since the allocator that counts is the whole program's.
 //!
@@ -346,9 +347,10 @@ fn season(number: u64) {
     assert_no_account_was_wrong();
 }
 
+/// All threads are counted, whichever test started them. So one test runs at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
 fn soak(is_enough: impl Fn(u64) -> bool) {
-    // All threads are counted, whichever test started them.
-    static TURN: Mutex<()> = Mutex::new(());
     let _turn = lock(&TURN);
     // After the first season the standard library has allocated what it keeps for good.
     season(0);
@@ -382,6 +384,123 @@ fn soak_for_minutes() -> Result<(), String> {
     let time = time_to_soak()?;
     let began = Instant::now();
     soak(|_| began.elapsed() >= time);
+    Ok(())
+}
+
+/// Threads that make children.
+const PARENTS: u64 = 8;
+
+/// One thread's children of a pool that stays: runs with agents below them, of all lengths of life.
+/// Returns what they spent, and how many there were.
+fn children_of(root: &Arc<BudgetPool>, seed: u64) -> (u64, u64) {
+    let mut mixed = Mixed(seed);
+    let mut alive: Vec<Arc<BudgetPool>> = Vec::new();
+    let mut left: Vec<OwnedReservation> = Vec::new();
+    let (mut spent, mut made) = (0, 0);
+    for _ in 0..400 {
+        let parent = match alive.len() as u64 {
+            0 => Arc::clone(root),
+            many => match mixed.below(3) {
+                0 => Arc::clone(root),
+                _ => Arc::clone(&alive[mixed.below(many) as usize]),
+            },
+        };
+        let limit = mixed.below(200);
+        let Ok(child) = parent.child_owned(Limits::unlimited().input_tokens(limit)) else {
+            assert_eq!(parent.level().depth(), 7, "it is the deepest");
+            continue;
+        };
+        made += 1;
+        assert_eq!(child.snapshot().spent.calls, 0);
+        for _ in 0..mixed.below(5) {
+            let amount = mixed.below(40);
+            match mixed.below(4) {
+                0 => left.extend(child.try_reserve_owned(in_ratio(amount))),
+                1 => {
+                    if let Ok(reservation) = child.try_reserve(in_ratio(amount)) {
+                        // An end that nobody saw.
+                        drop(reservation.start());
+                        spent += amount;
+                    }
+                }
+                _ => {
+                    if child.try_charge(in_ratio(amount)).is_ok() {
+                        spent += amount;
+                    }
+                }
+            }
+        }
+        assert!(child.spent().input_tokens <= limit);
+        alive.push(child);
+        while alive.len() as u64 > 1 + mixed.below(12) {
+            alive.swap_remove(mixed.below(alive.len() as u64) as usize);
+        }
+        while left.len() as u64 > mixed.below(8) {
+            // With the last of them its pool may go, and those above.
+            let reservation = left.swap_remove(mixed.below(left.len() as u64) as usize);
+            if mixed.below(2) == 0 {
+                let _ = reservation.start().settle(in_ratio(1));
+                spent += 1;
+            }
+        }
+    }
+    (spent, made)
+}
+
+/// Children of one pool, until it is enough. After each wave all sums are exact, and only the root is
+/// left. The memory is at most what the children that are alive at once need.
+fn soak_children(is_enough: impl Fn(u64) -> bool) {
+    let _turn = lock(&TURN);
+    let before = LIVE.load(Ordering::Relaxed);
+    let root = Arc::new(BudgetPool::unconstrained());
+    let (mut spent, mut made, mut waves) = (0, 0, 0);
+    while !is_enough(waves) {
+        let wave = |thread| children_of(&root, 1 + waves * PARENTS + thread);
+        thread::scope(|scope| {
+            let wave = &wave;
+            let threads: Vec<_> = (0..PARENTS)
+                .map(|thread| scope.spawn(move || wave(thread)))
+                .collect();
+            for thread in threads {
+                let (more, children) = thread.join().expect("no thread panics");
+                (spent, made) = (spent + more, made + children);
+            }
+        });
+        waves += 1;
+        let snapshot = root.snapshot();
+        let expected = in_ratio(spent);
+        assert_eq!(snapshot.spent.input_tokens, expected.input_tokens);
+        assert_eq!(snapshot.spent.output_tokens, expected.output_tokens);
+        assert_eq!(Some(snapshot.spent.cost), expected.cost);
+        assert_eq!(snapshot.reserved, Amounts::default());
+        assert_eq!(snapshot.calls_in_flight, 0);
+        assert_eq!(Arc::strong_count(&root), 1);
+        assert_eq!(root.tree_snapshot().children, []);
+        let bytes = LIVE.load(Ordering::Relaxed) - before;
+        // A thread has at most 24 handles at once, and the pools above them are seldom more than two for
+        // each. In every lane that there is, a node may have slots.
+        let nodes = PARENTS as usize * 24 * 3;
+        let most = nodes * (320 + 384 * (PARENTS as usize - 1));
+        assert!(bytes <= most, "{bytes} bytes after wave {waves}");
+    }
+    drop(root);
+    println!(
+        "{waves} waves, {made} children, {spent} tokens in; {} bytes at most",
+        PEAK.load(Ordering::Relaxed)
+    );
+}
+
+#[test]
+fn children_that_come_and_go_leave_exact_sums() {
+    soak_children(|waves| waves == 2);
+}
+
+#[test]
+#[ignore = "takes three minutes, or SOAK_SECONDS"]
+fn soak_children_for_minutes() -> Result<(), String> {
+    let time = time_to_soak()?;
+    let began = Instant::now();
+    soak_children(|_| began.elapsed() >= time);
     Ok(())
 }
 
