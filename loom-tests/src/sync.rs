@@ -27,6 +27,7 @@
 //! an atomic knows which word of a lane it is, by the order in which `Lane::new` makes them.
 
 use std::cell::RefCell;
+use std::sync::atomic::AtomicBool;
 
 use token_budget_pool::model::atomic as real;
 use token_budget_pool::model::thread::{self, ThreadId};
@@ -83,10 +84,12 @@ pub enum Event {
     Raised,
     /// Another thread raised it first.
     RaiseLost,
+    /// A node's head was newer than the head that the thread had started from.
+    NodeNewer,
 }
 
 impl Event {
-    pub const ALL: [Event; 21] = [
+    pub const ALL: [Event; 22] = [
         Event::Refused,
         Event::LookedFirst,
         Event::Lost,
@@ -108,6 +111,7 @@ impl Event {
         Event::Unwound,
         Event::Raised,
         Event::RaiseLost,
+        Event::NodeNewer,
     ];
 }
 
@@ -432,6 +436,11 @@ fn lane_of(head: u64) -> u64 {
     head >> 1 & ((1 << 12) - 1)
 }
 
+/// As in the register's `Head`.
+fn version_of(head: u64) -> u64 {
+    head >> 13
+}
+
 /// An atomic with its ghost. Boxed, since a lane of them passes through the stack of a model
 /// thread, which is small.
 struct Watched<A>(Box<(A, Ghost)>);
@@ -530,19 +539,44 @@ impl AtomicU64 {
 }
 
 /// A word of a tree that is in no lane.
-pub(crate) struct AtomicLink(Watched<real::AtomicU64>);
+///
+/// Most of them never change in a scenario: a list has seven entries, and a path has two nodes or three.
+/// To store again the value that a word has had all the time is left out. It could not be told from
+/// what was there, but loom would try each of these stores for each load. (A fence that such a store
+/// would pass on is not passed on. So there is less order than in the code, not more.)
+pub(crate) struct AtomicLink {
+    atomic: Watched<real::AtomicU64>,
+    first: u64,
+    /// Not the model's: all threads of a model run on one thread of the system.
+    changed: AtomicBool,
+}
 
 impl AtomicLink {
     pub(crate) fn new(value: u64) -> Self {
-        Self(Watched::new(real::AtomicU64::new(value)))
+        Self {
+            atomic: Watched::new(real::AtomicU64::new(value)),
+            first: value,
+            changed: AtomicBool::new(false),
+        }
+    }
+
+    fn touch(&self) -> &real::AtomicU64 {
+        if self.changed.load(Ordering::Relaxed) {
+            self.atomic.touch()
+        } else {
+            &self.atomic.0 .0
+        }
     }
 
     pub(crate) fn load(&self, ordering: Ordering) -> u64 {
-        self.0.touch().load(ordering)
+        self.touch().load(ordering)
     }
 
     pub(crate) fn store(&self, value: u64, ordering: Ordering) {
-        self.0.touch().store(value, ordering);
+        if value != self.first || self.changed.load(Ordering::Relaxed) {
+            self.changed.store(true, Ordering::Relaxed);
+            self.touch().store(value, ordering);
+        }
     }
 
     pub(crate) fn compare_exchange(
@@ -552,12 +586,14 @@ impl AtomicLink {
         success: Ordering,
         failure: Ordering,
     ) -> Result<u64, u64> {
-        let atomic = self.0.touch();
-        atomic.compare_exchange(current, new, success, failure)
+        self.changed.store(true, Ordering::Relaxed);
+        self.touch()
+            .compare_exchange(current, new, success, failure)
     }
 
     pub(crate) fn fetch_add(&self, value: u64, ordering: Ordering) -> u64 {
-        self.0.touch().fetch_add(value, ordering)
+        self.changed.store(true, Ordering::Relaxed);
+        self.touch().fetch_add(value, ordering)
     }
 }
 
@@ -570,7 +606,14 @@ impl AtomicNodeHead {
     }
 
     pub(crate) fn load(&self, ordering: Ordering) -> u64 {
-        self.0.touch().load(ordering)
+        let value = self.0.touch().load(ordering);
+        watch(|watch| {
+            let head = watch.me().head;
+            if head != 0 && version_of(value) > version_of(head) {
+                watch.count(Event::NodeNewer);
+            }
+        });
+        value
     }
 
     /// Only by a raise.

@@ -9,7 +9,7 @@ use crate::register::Claim;
 use crate::step::{Answer, State, Step, Subject, TERMS};
 use crate::sync::{self, Event, Setting};
 
-const GHOST: bool = cfg!(feature = "ghost");
+pub(crate) const GHOST: bool = cfg!(feature = "ghost");
 
 /// What is done before the roles start, by a thread that is none of them if not said otherwise.
 #[derive(Debug, Clone, Copy)]
@@ -158,52 +158,12 @@ impl Case {
     /// shim, and what has to happen in some of them.
     #[track_caller]
     pub(crate) fn check<const N: usize>(self, plain: [u64; N], ghost: [u64; N], events: &[Event]) {
-        let test = std::thread::current();
-        let name = test.name().unwrap_or("?").to_owned();
-        let (shim, least) = if GHOST {
-            ("ghost", ghost)
-        } else {
-            ("plain", plain)
+        let least = if GHOST { &ghost[..] } else { &plain[..] };
+        let explore = |order: &[usize], bound| match self.amounts {
+            1 => self.explore::<1>(order, bound),
+            _ => self.explore::<2>(order, bound),
         };
-        let further = FURTHER.take();
-        let least = further.map_or(&least[..], |further| further.least);
-        let preemptions = match std::env::var("LOOM_TESTS_PREEMPTIONS") {
-            Ok(number) => Some(number.parse().expect("LOOM_TESTS_PREEMPTIONS is a number")),
-            Err(_) => match further {
-                Some(further) => Some(further.preemptions),
-                None => self.bound(),
-            },
-        };
-        let orders = orders(self.roles.len());
-        assert_eq!(orders.len(), least.len(), "a least number for each order");
-        sync::take_counts();
-        let started = std::time::Instant::now();
-        let executions: Vec<_> = orders
-            .iter()
-            .map(|order| match self.amounts {
-                1 => self.explore::<1>(order, preemptions),
-                _ => self.explore::<2>(order, preemptions),
-            })
-            .collect();
-        let counts = sync::take_counts();
-        let mut met = Event::ALL.to_vec();
-        met.retain(|&event| counts[event as usize] > 0);
-        println!(
-            "SUMMARY {name} {shim} {executions:?} {} ms {met:?}",
-            started.elapsed().as_millis()
-        );
-        for (executions, &least) in executions.into_iter().zip(least) {
-            assert!(
-                executions >= least,
-                "TOO LITTLE EXPLORED: {name}: only {executions} executions"
-            );
-        }
-        for event in events {
-            assert!(
-                met.contains(event),
-                "TOO LITTLE EXPLORED: {name}: {event:?} never happened"
-            );
-        }
+        check_orders(self.roles.len(), least, self.bound(), events, explore);
     }
 
     /// How far loom preempts, if nothing else says so.
@@ -356,6 +316,56 @@ impl Case {
             }
         }
         ended && state == outcome.1
+    }
+}
+
+/// Explores something with so many roles in all their orders, each with `explore`, which returns the
+/// number of executions. `least` is how many there are at least in each order, and `events` is what has
+/// to happen in some of them.
+#[track_caller]
+pub(crate) fn check_orders(
+    roles: usize,
+    least: &[u64],
+    bound: Option<usize>,
+    events: &[Event],
+    explore: impl Fn(&[usize], Option<usize>) -> u64,
+) {
+    let test = std::thread::current();
+    let name = test.name().unwrap_or("?").to_owned();
+    let shim = if GHOST { "ghost" } else { "plain" };
+    let further = FURTHER.take();
+    let least = further.map_or(least, |further| further.least);
+    let preemptions = match std::env::var("LOOM_TESTS_PREEMPTIONS") {
+        Ok(number) => Some(number.parse().expect("LOOM_TESTS_PREEMPTIONS is a number")),
+        Err(_) => match further {
+            Some(further) => Some(further.preemptions),
+            None => bound,
+        },
+    };
+    let orders = orders(roles);
+    assert_eq!(orders.len(), least.len(), "a least number for each order");
+    sync::take_counts();
+    let started = std::time::Instant::now();
+    let executions = orders.iter().map(|order| explore(order, preemptions));
+    let executions: Vec<_> = executions.collect();
+    let counts = sync::take_counts();
+    let mut met = Event::ALL.to_vec();
+    met.retain(|&event| counts[event as usize] > 0);
+    println!(
+        "SUMMARY {name} {shim} {executions:?} {} ms {met:?}",
+        started.elapsed().as_millis()
+    );
+    for (executions, &least) in executions.into_iter().zip(least) {
+        assert!(
+            executions >= least,
+            "TOO LITTLE EXPLORED: {name}: only {executions} executions"
+        );
+    }
+    for event in events {
+        assert!(
+            met.contains(event),
+            "TOO LITTLE EXPLORED: {name}: {event:?} never happened"
+        );
     }
 }
 

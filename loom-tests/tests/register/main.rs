@@ -5,12 +5,12 @@
 //! one or two amounts and one term. It is the register that has the orderings, and this is
 //! where they are checked; the other files check that what stands on it is right.
 //!
-//! A scenario (see `case.rs`) is a register, what is done before the threads start, and a
+//! A scenario (see `case.rs`; with nodes below the register, `trees/case.rs`) is a register, what is done before the threads start, and a
 //! program for each thread.
 
 #[path = "../../../src/register/mod.rs"]
-// Only pools use the marks and `fixed`.
-#[allow(dead_code)]
+// Only pools use `fixed`.
+#[allow(dead_code, unused_imports)]
 mod register;
 // `loom-tests/src/scenario.rs` uses the rest of it.
 #[path = "../../src/sync.rs"]
@@ -27,5 +27,6 @@ mod lanes;
 mod never_were;
 mod readers;
 mod terms;
+mod trees;
 mod unbounded;
 mod unwinding;

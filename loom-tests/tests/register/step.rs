@@ -120,7 +120,10 @@ impl<const A: usize> Subject<A> {
     /// Runs `step` from a lane that is held.
     pub(crate) fn run_claimed(&self, step: Step, claim: register::Claim<'_, A, TERMS>) -> Answer {
         sync::doing(step.doing());
-        match self.register.update_claimed(claim, &register::Path::ROOT, &self.operation(step)) {
+        match self
+            .register
+            .update_claimed(claim, &register::Path::ROOT, &self.operation(step))
+        {
             register::Answer::Done(now) => Answer::Now(now),
             register::Answer::Refused(now) => {
                 sync::count(Event::Refused);
@@ -131,7 +134,8 @@ impl<const A: usize> Subject<A> {
 
     /// Gives back a lane that is held. Its claim will have the head that is current.
     pub(crate) fn free(&self, claim: register::Claim<'_, A, TERMS>) {
-        self.register.update_claimed(claim, &register::Path::ROOT, &Never);
+        self.register
+            .update_claimed(claim, &register::Path::ROOT, &Never);
         sync::set_hint(0);
     }
 

@@ -1,0 +1,126 @@
+//! Readers of nodes beside updates.
+
+use super::case::{tree, Do};
+use super::step::{Add, Ask, Look, Make, Peek, PeekAll, Signal};
+use crate::sync::Event;
+
+#[test]
+pub(crate) fn a_reader_of_a_node() {
+    tree()
+        .setup([Do(Make(&[1], 99)), Do(Add(&[1], 1))])
+        .role([Add(&[1], 2), Add(&[1], 4)])
+        .role([Peek(&[1])])
+        .check(
+            [260, 150],
+            [480, 630],
+            &[Event::Moved, Event::OverwrittenWhileRead],
+        );
+}
+
+#[test]
+pub(crate) fn a_reader_of_all() {
+    tree()
+        .setup([Do(Make(&[1], 99)), Do(Add(&[1], 1))])
+        .role([Add(&[1], 2), Add(&[1], 4)])
+        .role([PeekAll])
+        .check(
+            [260, 150],
+            [490, 800],
+            &[Event::Moved, Event::OverwrittenWhileRead],
+        );
+}
+
+#[test]
+pub(crate) fn a_reader_of_all_beside_siblings() {
+    tree()
+        .setup([Do(Make(&[1], 99)), Do(Make(&[2], 99)), Do(Add(&[1], 1))])
+        .role([Add(&[2], 2), Add(&[1], 4)])
+        .role([PeekAll])
+        .check([660, 350], [1_300, 1_800], &[Event::Moved, Event::Raised]);
+}
+
+/// It is told no, or yes, as of one moment.
+#[test]
+pub(crate) fn a_reader_of_a_path() {
+    tree()
+        .limit(9)
+        .setup([Do(Make(&[1], 9)), Do(Make(&[2], 7)), Do(Add(&[1], 1))])
+        .role([Add(&[1], 3), Add(&[2], 4)])
+        .role([Ask(&[2], 6)])
+        .preemptions(2, 1)
+        .check(
+            [110, 79],
+            [200, 320],
+            &[Event::Moved, Event::Raised, Event::Refused],
+        );
+}
+
+#[test]
+pub(crate) fn a_reader_of_a_grandchild() {
+    tree()
+        .setup([
+            Do(Make(&[1], 99)),
+            Do(Make(&[1, 2], 99)),
+            Do(Add(&[1, 2], 1)),
+        ])
+        .role([Add(&[1, 2], 2), Add(&[1], 4)])
+        .role([Peek(&[1, 2]), Peek(&[1])])
+        .check([950, 1_100], [700, 4_400], &[Event::Moved]);
+}
+
+/// What was signalled to it happened before.
+#[test]
+pub(crate) fn a_reader_that_was_told() {
+    tree()
+        .setup([Do(Make(&[1], 99)), Do(Make(&[2], 99)), Do(Add(&[1], 1))])
+        .role([Add(&[2], 2), Signal])
+        .role([Look, Peek(&[2])])
+        .preemptions(2, 1)
+        .check([6, 7], [15, 27], &[Event::Raised]);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+pub(crate) fn a_reader_and_two_writers() {
+    tree()
+        .setup([Do(Make(&[1], 99)), Do(Make(&[2], 99))])
+        .role([Add(&[1], 1)])
+        .role([Add(&[2], 2)])
+        .role([PeekAll])
+        .check([1; 6], [1; 6], &[Event::Moved]);
+}
+
+#[test]
+pub(crate) fn a_reader_that_claims() {
+    tree()
+        .looks(1)
+        .setup([Do(Make(&[1], 99)), Do(Add(&[1], 1))])
+        .role([Add(&[1], 2), Add(&[1], 4)])
+        .role([Peek(&[1])])
+        .check(
+            [720, 390],
+            [1_000, 1_600],
+            &[Event::Moved, Event::ReaderClaimed],
+        );
+}
+
+#[test]
+pub(crate) fn a_reader_of_all_that_claims() {
+    tree()
+        .looks(1)
+        .setup([Do(Make(&[1], 99)), Do(Add(&[1], 1))])
+        .role([Add(&[1], 2), Add(&[1], 4)])
+        .role([PeekAll])
+        .check([720, 390], [1_100, 2_000], &[Event::Moved]);
+}
+
+#[test]
+pub(crate) fn one_asks_and_claims() {
+    tree()
+        .looks(1)
+        .limit(9)
+        .setup([Do(Make(&[1], 9)), Do(Add(&[1], 1))])
+        .role([Add(&[1], 2), Add(&[1], 4)])
+        .role([Ask(&[1], 6)])
+        .check([720, 390], [1_100, 1_600], &[Event::Moved]);
+}
