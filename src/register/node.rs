@@ -19,7 +19,7 @@ pub(super) struct Node<const A: usize, const T: usize> {
     further: Further<Lane<A, T>>,
     /// Where the current slot is, as of the version in it, if the list does not say.
     head: AtomicNodeHead,
-    /// The node that is free after this one, plus 1. 0: none.
+    /// The position of the node that is free after this one. 0: none.
     next_free: AtomicLink,
     /// The number of the parent, plus 1. 0: the root.
     parent: AtomicLink,
@@ -172,11 +172,11 @@ pub(super) struct Tree<const A: usize, const T: usize> {
     /// How many numbers were given out.
     numbers: AtomicLink,
     /// Of each depth, the nodes that were given back, as a stack: a count of its changes, and the
-    /// number of the top node plus 1.
+    /// position of the top node.
     ///
     /// ```text
-    /// 63     32 31        0
-    /// | changes |  top + 1  |
+    /// 63     27 26        0
+    /// | changes | position |     position 0: none
     /// ```
     free: [AtomicLink; BELOW_ROOT],
 }
@@ -254,7 +254,8 @@ impl<const A: usize, const T: usize> Tree<A, T> {
         // Acquire, here and below: pairs with the Release in `give_back`. Whose child the node was, and
         // that it is no longer in use, happened before; and `next_free` is visible.
         let mut top = free.load(Ordering::Acquire);
-        while let Some(number) = (top as u32).checked_sub(1) {
+        while let Some(n) = (top & POSITION).checked_sub(1) {
+            let number = nth(n as u32);
             // It is there: its number was given out, and then given back.
             let Some(node) = self.node(number) else { break };
             // Relaxed: if another thread took the node since, the exchange fails, as the count of
@@ -289,9 +290,8 @@ impl<const A: usize, const T: usize> Tree<A, T> {
         // Relaxed: the exchange decides.
         let mut top = free.load(Ordering::Relaxed);
         loop {
-            node.next_free
-                .store(u64::from(top as u32), Ordering::Relaxed);
-            let new = changed(top, u64::from(number) + 1);
+            node.next_free.store(top & POSITION, Ordering::Relaxed);
+            let new = changed(top, position(number));
             // Release: pairs with the Acquire in `take`.
             match free.compare_exchange(top, new, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
@@ -301,10 +301,13 @@ impl<const A: usize, const T: usize> Tree<A, T> {
     }
 }
 
-/// A stack after a change: its new top, and one change more. The count wraps.
+/// The bits of a stack that are the position of its top.
+const POSITION: u64 = MOST_NODES;
+
+/// A stack after a change: its new top, and one change more. The count wraps after 2^37 changes, and a
+/// thread that is suspended in `take` must miss exactly that many.
 fn changed(stack: u64, top: u64) -> u64 {
-    const CHANGE: u64 = 1 << 32;
-    stack.wrapping_add(CHANGE) & !(CHANGE - 1) | top
+    stack.wrapping_add(POSITION + 1) & !POSITION | top
 }
 
 /// The number of the `n`th node, from 0: its chunk, and its index there.
@@ -317,6 +320,12 @@ pub(super) fn nth(n: u32) -> u32 {
     let position = n + 1;
     let chunk = position.ilog2();
     chunk << INDEX_BITS | (position - (1 << chunk))
+}
+
+/// The position of a node: `n + 1`, if this is the number of the `n`th node.
+fn position(number: u32) -> u64 {
+    let (chunk, index) = chunk_and_index(number);
+    (1 << chunk) + index as u64
 }
 
 const INDEX_BITS: u32 = CHUNKS as u32;
@@ -339,6 +348,9 @@ mod tests {
         assert!(places.eq(expected.by_ref().take(100)));
         let last = nth(MOST_NODES as u32 - 1);
         assert_eq!(chunk_and_index(last), (CHUNKS - 1, (1 << (CHUNKS - 1)) - 1));
+        for n in [0, 1, 2, 77, 1_000_000, MOST_NODES as u32 - 1] {
+            assert_eq!(position(nth(n)), u64::from(n) + 1);
+        }
     }
 
     #[test]
