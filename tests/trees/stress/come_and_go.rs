@@ -116,7 +116,7 @@ fn a_pool_that_is_closed_above_admits_nothing_after_that() {
         let closed = AtomicU64::new(0);
         let admitted = together(4, |number| {
             let Some(run) = runs.get(number as usize) else {
-                while all_well() && team.spent().calls < round {}
+                while all_well() && runs[0].spent().calls < round {}
                 team.close();
                 closed.store(1, Ordering::Release);
                 return 0;

@@ -77,8 +77,10 @@ fn no_period_of_a_window_has_more_than_its_limit() {
     let enough = AtomicU64::new(0);
     let taken = together(3, |number| {
         let Some(run) = runs.get(number as usize) else {
-            let (mut sum, mut full) = (0, 0);
+            let (mut sum, mut full, mut periods) = (0, 0, 0);
             while all_well() && full < 200 {
+                periods += 1;
+                assert!(periods < 5_000_000, "only {full} periods were full");
                 let calls = window.take().calls;
                 assert!(calls <= LIMIT, "{calls} in a period");
                 full += u64::from(calls == LIMIT);
