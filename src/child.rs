@@ -96,8 +96,8 @@ impl BudgetPool {
     /// [`reset`](Self::reset), [`take`](Self::take), [`snapshot`](Self::snapshot) and what else reads. A
     /// [`close`](Self::close) closes all pools below too.
     ///
-    /// When the child is dropped, what it spent stays counted in the pools above. Its memory is used
-    /// again for the next child at the same depth. The first child makes this pool's own operations
+    /// When the child is dropped, what it spent stays counted in the pools above. A reservation or a call of
+    /// it keeps it from being dropped. Its memory is used again for the next child at the same depth. The first child makes this pool's own operations
     /// somewhat slower, for good: see the crate's page.
     ///
     /// # Errors

@@ -25,7 +25,33 @@
 //! request away, [`release`](Call::release) gives it back.
 //!
 //! The [guide] has the rest of the everyday: which errors are billed, retries, time limits, streams,
-//! several budgets, shutdown.
+//! budgets per minute, shutdown.
+//!
+//! # Budgets within budgets
+//!
+//! A pool can have [children](BudgetPool::child), and these can have children: an organisation, its teams,
+//! their runs, and the sub-agents of a run. A call on one of them has to fit on every level up to the root. It
+//! is reserved, counted and settled on all of them in one step. A refusal [names the level](Rejected::level).
+//!
+//! ```
+//! use token_budget_pool::{BudgetPool, Child, Limits, Usage, Usd};
+//!
+//! let team = BudgetPool::new(Limits::unlimited().cost(Usd::dollars(10)));
+//! let run = team.child(Child::new(Limits::unlimited().cost(Usd::dollars(1))).label("run 7"))?;
+//!
+//! let usage = Usage::tokens(1_000, 500).cost(Usd::cents(60));
+//! run.try_charge(usage)?;
+//! let rejected = run.try_charge(usage).unwrap_err();
+//! assert_eq!(rejected.level().label(), "run 7");
+//!
+//! drop(run); // What it spent stays in the team.
+//! assert_eq!(team.spent().cost, Usd::cents(60));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Every method works on a child. [`set_limits`](BudgetPool::set_limits), [`reset`](BudgetPool::reset),
+//! [`take`](BudgetPool::take) and what only reads are about the one level. A [`close`](BudgetPool::close)
+//! closes the levels below too. [`tree_snapshot`](BudgetPool::tree_snapshot) reads all levels at one moment.
 //!
 //! # Only after the call
 //!
@@ -62,19 +88,20 @@
 //!
 //! # Guarantees
 //!
-//! - **Exact.** All counts move together, in one step. An accepted call adds all of its amounts and
-//!   learns the totals of exactly that step. A refused one changes nothing. Money is counted in
-//!   nano-dollars ([`Usd`]), so nothing drifts.
-//! - **No admission passes a limit.** A call is admitted only if `spent + reserved` of every dimension
-//!   that it asks for stays within its limit. Two things can leave it beyond: what is spent already
-//!   ([`BudgetPool::charge`], [`Call::settle`], [`Call::report`], the end of a call whose cost is unknown,
-//!   [`Builder::restore`]), and limits that are lowered later. A receipt says by how much `spent` alone is beyond.
-//! - **No false refusal.** For lack of room, a call is refused only if there was a moment during it at
-//!   which the pool was too full for it. A limit refuses only calls that ask for more of its dimension.
-//!   (A closed pool refuses every admission. An invalid cost is always refused. An unknown cost is
-//!   refused where cost is limited and none was assumed.)
-//! - **Snapshots that existed.** All numbers of a [`Snapshot`] are of one moment, no older than anything
-//!   that happened before the call. They never run backwards in one thread.
+//! - **Exact.** All counts move together, in one step, on all levels of a tree. An accepted call adds all of
+//!   its amounts and learns the totals of exactly that step. A refused one changes nothing. Money is counted in
+//!   nano-dollars ([`Usd`]), so nothing drifts, and no level drifts from another.
+//! - **No admission passes a limit.** A call is admitted only if `spent + reserved` of every dimension that it
+//!   asks for stays within its limit, on its own level and on each above. Two things can leave it beyond: what
+//!   is spent already ([`BudgetPool::charge`], [`Call::settle`], [`Call::report`], the end of a call whose cost
+//!   is unknown, [`Builder::restore`]), and limits that are lowered later. A receipt says by how much `spent`
+//!   alone is beyond.
+//! - **No false refusal.** For lack of room, a call is refused only if there was a moment during it at which
+//!   the pool, or one above it, was too full for it. No call holds room on one level while it asks another. A
+//!   limit refuses only calls that ask for more of its dimension. (A closed pool refuses every admission. An
+//!   invalid cost is always refused. An unknown cost is refused where cost is limited and none was assumed.)
+//! - **Snapshots that existed.** All numbers of a [`Snapshot`], and of a whole [`TreeSnapshot`], are of one
+//!   moment, no older than anything that happened before the call. They never run backwards in one thread.
 //! - **Lock-free.** A thread that is suspended anywhere inside an operation (one method of the pool), for
 //!   ever, stops no other, and there is no lock to poison. Threads usually take turns, as at a short
 //!   spinlock, but none depends on the holder: one that has waited for some tens of microseconds, and given
@@ -87,8 +114,8 @@
 //!   overflows stops at `u64::MAX`, and the receipt says so. What was guessed is counted:
 //!   [`Spent::unpriced_calls`], [`Spent::forfeited_calls`].
 //!
-//! How it works is said at the top of `src/register/mod.rs`, and how each guarantee is checked in
-//! `docs/correctness.md`.
+//! How it works is said at the top of `src/register/mod.rs` and `src/register/tree.rs`, and how each guarantee
+//! is checked in `docs/correctness.md`.
 //!
 //! # What is not here
 //!
@@ -111,7 +138,17 @@
 //!   works too. (In a library that was loaded at run time, a thread's first call may allocate its
 //!   thread-locals.)
 //! - At most 2,147,483,647 calls can be in flight in a pool. The next reservation is refused.
-//! - After 2^51 updates of one pool (260 days at 10^8 a second) none of this is promised any
+//! - A tree has at most eight levels: a root, and seven below it. At most 134,217,727 pools can be below a root
+//!   at once. A label has at most 32 bytes.
+//! - All pools of a tree share one head. So they take turns with each other, as the callers of one pool do. A
+//!   pool that has had a child is somewhat slower from then on.
+//! - A child takes 640 bytes (x86-64), and 384 more for each thread that changes it while others are suspended
+//!   inside the tree. Memory for children is allocated for one, two, four and so on at a time, used again for
+//!   later ones at the same depth, and freed with the root. [`Builder::threads`] does not allocate any of it
+//!   beforehand.
+//! - [`BudgetPool::tree_snapshot`] has no bound on its time. While others keep updating a large tree, it starts
+//!   over again and again.
+//! - After 2^51 updates of one pool or tree (260 days at 10^8 a second) none of this is promised any
 //!   more.
 //! - Targets without 64-bit atomics are not supported.
 

@@ -1,7 +1,8 @@
 //! The public pool type. Each method runs one operation.
 //!
-//! Its other methods are where they belong: `try_reserve` and the like in `reservation.rs`, the face of
-//! version 0.1 in `record.rs`, `builder` in `builder.rs`.
+//! Its other methods are where they belong: `try_reserve` and the like in `reservation.rs`, `child` in
+//! `child.rs`, `tree_snapshot` in `tree_snapshot.rs`, the face of version 0.1 in `record.rs`, `builder` in
+//! `builder.rs`.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -44,7 +45,8 @@ use crate::usage::{Spent, Usage};
 /// See the [crate's page](crate) for the everyday use and for what it does not do.
 ///
 /// A pool can have [children](Self::child): pools with limits of their own, whose spending counts in
-/// this one too.
+/// this one too. Every method works on a child. An admission asks the limits of all pools up to the root.
+/// What only reads, and what sets or resets, is about the one pool.
 pub struct BudgetPool {
     place: Place,
 }
@@ -238,7 +240,7 @@ impl BudgetPool {
         self.read(|now| now.limits())
     }
 
-    /// Replace all limits, while others record. Returns the old ones. What `limits` leaves at
+    /// Replace all limits of this pool (not of those above or below it), while others record. Returns the old ones. What `limits` leaves at
     /// `None` is unlimited from then on; to change one and keep the others, there is
     /// [`update_limits`](Self::update_limits).
     ///
@@ -300,6 +302,9 @@ impl BudgetPool {
     /// Reset the pool to zero totals. Caps stay, and what is reserved stays reserved:
     /// those calls are still in flight, and count when they settle. A closed pool stays
     /// closed.
+    ///
+    /// In a tree this is about this pool alone: those above keep what was spent, and so do those below. So a
+    /// child that a timer resets is a limit per minute or per day.
     pub fn reset(&self) {
         self.update_always(Reset);
     }
@@ -323,8 +328,9 @@ impl BudgetPool {
     }
 
     /// Close the pool, for good: every admission is refused from then on, even of a
-    /// zero amount, and [`extend`](crate::Reservation::extend) too. What is spent already still
-    /// counts. Returns whether the pool was open.
+    /// zero amount, and [`extend`](crate::Reservation::extend) too. So is every admission to a pool below
+    /// this one. What is spent already still counts. Returns whether the pool was open. (A pool above may
+    /// be closed all the same.)
     ///
     /// # Examples
     ///

@@ -73,8 +73,8 @@ impl BudgetPool {
     /// The cost grows with the number of pools in the whole tree, as many as were ever alive at once.
     /// While other threads keep updating the tree, this starts over until it finds a moment in which they
     /// leave it time to read all of it. After a few attempts it makes them wait some microseconds, as
-    /// long as they would wait for a suspended thread. That is enough for some hundred pools. For more,
-    /// ask when the tree is less busy.
+    /// long as they would wait for a suspended thread. That is enough for some hundred pools. With more
+    /// pools it may start over again and again: ask when the tree is less busy. It never stops the others.
     ///
     /// # Examples
     ///

@@ -104,7 +104,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let share = share::Share::of(&pool, Usd::cents(10))?;
     let request = request("in-share", Goes::Well(100));
     let done = one_call::one_call(&share.pool, &price, &client, &request).await;
-    println!("a call in a share of 10 cents: {done:?}, {}", share.end());
+    println!("a call in a share of 10 cents: {done:?}");
+    println!("the share ends: ${} counted", share.end().counted.cost);
 
     let saved = pool.tree_snapshot();
     println!("saved:\n{saved}");
