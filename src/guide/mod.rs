@@ -1,8 +1,9 @@
 //! The guide: how to put a pool between a program and its LLM provider.
 //!
-//! The code below is the code of the repository's example `recipes`, which runs it against a provider
-//! that answers late, turns calls away, breaks connections and ends streams early. A test checks that
-//! what the pool counts is what that provider bills, to the nano-dollar. `Client`, `Request` and `client::Error` stand for those of your client library.
+//! The code below is the code of the repository's example `recipes`, which runs it against a provider that
+//! answers late, turns calls away, breaks connections and ends streams early. A test checks that what the
+//! pool counts is what that provider bills, to the nano-dollar. `Client`, `Request` and `client::Error` stand
+//! for those of your client library.
 //!
 //! 1. [One call, and which errors are billed](#one-call-and-which-errors-are-billed)
 //! 2. [Retries](#retries)
@@ -82,9 +83,9 @@
 //!
 //! # Budgets within budgets
 //!
-//! A run belongs to a team, and a sub-agent to a run. Make each a [child](crate::BudgetPool::child) of the
-//! other, and give it a label. Then one reservation holds on every level, and ends on every level in one step.
-//! The function that makes the call takes one pool, and need not know of the others. If there is no
+//! A sub-agent belongs to a run, a run to a team. Make each a [child](crate::BudgetPool::child) of what it
+//! belongs to, and give it a label. Then one reservation holds on every level, and ends on every level in one
+//! step. The function that makes the call takes one pool, and need not know of the others. If there is no
 //! room, [`Rejected::level`](crate::Rejected::level) says where.
 //!
 #![doc = concat!("```ignore\n", include_str!("tree.rs"), "```")]
@@ -103,19 +104,20 @@
 //! which they are settled.
 //!
 //! The pool cannot wait for room yet. A refusal that names the window's level is worth another try after the
-//! tick. A refusal that names another level is not.
+//! tick, unless the call is larger than the window. (Of any level, a refusal that
+//! [is busy](crate::Rejected::is_busy) is worth another try when other calls have ended.)
 //!
 #![doc = concat!("```ignore\n", include_str!("window.rs"), "```")]
 //!
 //! # A guaranteed share
 //!
-//! Children compete for what their parent has. To guarantee a part of it to one of them, reserve that part in the
-//! parent, and give the run a pool of its own with that limit. At the end, settle the reservation
-//! with what the run spent.
+//! Children compete for what their parent has. To guarantee a part of it to one of them, reserve that part in
+//! the parent, and give the run a pool of its own with that limit. At the end, settle the reservation with
+//! what the run spent.
 //!
 //! The parent counts the share as one call, and does not see what is spent of it until it ends.
-//! ([`report`](crate::OwnedCall::report) the running total, if it should.) A refusal names a level of the share's
-//! own tree.
+//! ([`report`](crate::OwnedCall::report) the running total, if it should.) A refusal names a level of the
+//! share's own tree.
 //!
 #![doc = concat!("```ignore\n", include_str!("share.rs"), "```")]
 //!
@@ -132,14 +134,14 @@
 //!
 #![doc = concat!("```ignore\n", include_str!("shutdown.rs"), "```")]
 //!
-//! Of a tree, close the root, and save its [`tree_snapshot`](crate::BudgetPool::tree_snapshot): the state of all levels at
-//! one moment, so that the sums agree. Saved one by one, a call could be in the run's and not yet in the
-//! team's. In the next process, make the children again from it, each below its own parent:
+//! Of a tree, close the root, and save its [`tree_snapshot`](crate::BudgetPool::tree_snapshot): the state of
+//! all levels at one moment, so that the sums agree. Saved one by one, a call could be in the run's and not
+//! yet in the team's. In the next process, make the children again from it, each below its own parent:
 //!
 #![doc = concat!("```ignore\n", include_str!("save_tree.rs"), "```")]
 //!
-//! All pools are open again, also those that were closed. Levels that are not wanted any more, such as a run that
-//! will not go on, are left out: what they spent is in the levels above already.
+//! All pools are open again, also those that were closed. Levels that are not wanted any more, such as a run
+//! that will not go on, are left out: what they spent is in the levels above already.
 //!
 //! # What to watch
 //!
