@@ -279,15 +279,36 @@ fn are_in_order(
     (history, places)
 }
 
+/// The depth of the level that refused it.
+fn refused_by(event: &TreeEvent) -> Option<u8> {
+    match &event.answer {
+        TreeOrOne::One(one) if matches!(one.answer, Answer::Refused(_)) => {
+            one.level.as_ref().map(|level| level.depth)
+        }
+        _ => None,
+    }
+}
+
 #[test]
 fn operations_on_trees_are_linearizable_with_snapshots_of_several_pools() {
     for threads in THREADS {
         let windows = [vec![8; 400 / threads], vec![3_000 / threads; 2]].concat();
         until_enough_overlap(|| {
             let (history, places) = are_in_order(threads, &windows, &Stamps::native());
+            let count = |is_one: fn(&TreeEvent) -> bool| {
+                let events = history.iter().flatten();
+                let count = events.filter(|&event| is_one(event)).count();
+                assert!(count > 20, "only {count} of a kind");
+                count
+            };
             let description = format!(
-                "{} on a tree of {threads} threads, {places} places searched",
-                history.iter().map(Vec::len).sum::<usize>()
+                "{} on a tree of {threads} threads ({} refused by the root, {} below, {} snapshots of \
+                 several pools, {} children), {places} places searched",
+                count(|_| true),
+                count(|event| refused_by(event) == Some(0)),
+                count(|event| refused_by(event) > Some(0)),
+                count(|event| matches!(event.op, TreeOp::TreeSnapshot(_))),
+                count(|event| matches!(event.op, TreeOp::Make(..))),
             );
             (history, description)
         });
