@@ -16,7 +16,7 @@ const SHIPPED_MICROS: u64 = 1_750_000_000;
 /// Replay a trace of LLM calls through one shared budget pool.
 #[derive(Parser)]
 #[command(
-    after_help = "Without --trace and without any limit, the limits are $1750, 9000000 output and \
+    after_help = "Without --trace and without any limit of the pool, its limits are $1750, 9000000 output and \
                   2600000000 input tokens.\n\
                   Exit status: 0 done, 1 the self-check failed, 2 bad arguments or files."
 )]
@@ -67,6 +67,29 @@ pub(crate) struct Args {
     /// No limits for the shipped trace either
     #[arg(long, conflicts_with_all = ["max_cost_usd", "max_input_tokens", "max_output_tokens", "max_total_tokens"])]
     pub(crate) no_caps: bool,
+
+    /// A pool for each run of the trace, below it one for its agent "main", and below that one for each sub-agent:
+    /// each call is charged on its agent's pool. Only for agent CSV with the column trace_id
+    #[arg(long)]
+    pub(crate) tree: bool,
+
+    /// With --tree: the most dollars that each run may spend
+    #[arg(
+        long,
+        value_name = "USD",
+        allow_hyphen_values = true,
+        requires = "tree"
+    )]
+    pub(crate) max_run_cost_usd: Option<Usd>,
+
+    /// With --tree: the most dollars that each agent may spend, its sub-agents included
+    #[arg(
+        long,
+        value_name = "USD",
+        allow_hyphen_values = true,
+        requires = "tree"
+    )]
+    pub(crate) max_agent_cost_usd: Option<Usd>,
 
     /// Reserve the worst case before each call (nothing cached, --max-tokens out) and settle the actual after it
     #[arg(long)]

@@ -7,6 +7,7 @@ use token_budget_pool::Dimension;
 use crate::budget::{self, Amounts, DIMENSIONS};
 use crate::latency::Latency;
 use crate::replay::{Outcome, Plan};
+use crate::tree::LEVELS;
 
 pub(crate) fn object(plan: &Plan, outcome: &Outcome) -> Value {
     let (run, stopwatch) = (&outcome.run, &outcome.timed.stopwatch);
@@ -30,7 +31,7 @@ pub(crate) fn object(plan: &Plan, outcome: &Outcome) -> Value {
         "records_per_second": run.calls_per_second(),
         "latency_ns": latency(stopwatch.admit()),
         "clock_ns": latency(stopwatch.clock()),
-        "consistent": outcome.disagreements(plan.limits).is_empty(),
+        "consistent": outcome.disagreements(plan).is_empty(),
     });
     if let Some(reserve) = &plan.reserve {
         // As a part of the limit, from 0 to 1. null: unlimited.
@@ -57,6 +58,24 @@ pub(crate) fn object(plan: &Plan, outcome: &Outcome) -> Value {
             "most": reserved(most),
             "settle_ns": latency(stopwatch.settle()),
         });
+    }
+    if let (Some(tree), Some(pass)) = (plan.tree, &run.tree) {
+        let levels = LEVELS.iter().zip(tally.rejected_at);
+        object["rejected_by_level"] = levels
+            .map(|(level, rejected)| ((*level).to_owned(), rejected.into()))
+            .collect::<Map<_, _>>()
+            .into();
+        // In the order in which the trace first names them, each after its parent.
+        let nodes = tree.nodes.iter().zip(&pass.nodes).map(|(node, snapshot)| {
+            json!({
+                "path": node.path,
+                "input_tokens": snapshot.spent.input_tokens,
+                "output_tokens": snapshot.spent.output_tokens,
+                "calls": snapshot.spent.calls,
+                "cost_usd": snapshot.spent.cost.to_string(),
+            })
+        });
+        object["nodes"] = nodes.collect();
     }
     object
 }

@@ -5,6 +5,7 @@
 //! cargo run --release --example replay
 //! cargo run --release --example replay -- --trace calls.jsonl --model gpt-5 --max-cost-usd 12.50
 //! cargo run --release --example replay -- --reserve --json
+//! cargo run --release --example replay -- --tree --max-run-cost-usd 30 --max-agent-cost-usd 25
 //! ```
 //!
 //! It checks itself: the pool's totals have to be the sum of what was accepted, to the last unit. Exit status 1 if
@@ -20,6 +21,7 @@ mod replay;
 mod report;
 mod tally;
 mod trace;
+mod tree;
 mod worker;
 
 use std::fmt::Display;
@@ -38,6 +40,7 @@ use crate::prices::Prices;
 use crate::replay::{Plan, Reserve};
 use crate::report::Report;
 use crate::trace::Call;
+use crate::tree::Tree;
 
 // Where this example was compiled from, so that it finds its files from any folder.
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/replay/data");
@@ -80,6 +83,14 @@ fn run(args: &Args) -> Result<ExitCode, BadInput> {
     let (format, calls) = trace::read(&trace)?;
     let priced = Priced::at(&Prices::read(&prices)?, &trace, &calls, args)?;
 
+    let tree = args
+        .tree
+        .then(|| {
+            let (run, agent) = (args.max_run_cost_usd, args.max_agent_cost_usd);
+            Tree::of(&trace, format, &calls, run, agent)
+        })
+        .transpose()?;
+
     let (length, repeat) = (calls.len() as u64, args.repeat);
     let count = length
         .checked_mul(repeat)
@@ -97,6 +108,7 @@ fn run(args: &Args) -> Result<ExitCode, BadInput> {
             max_tokens: args.max_tokens,
             in_flight: args.in_flight as usize,
         }),
+        tree: tree.as_ref(),
     };
     let bar = progress_bar(plan.count);
     let outcome = replay::replay(&plan, |taken| {
@@ -107,8 +119,7 @@ fn run(args: &Args) -> Result<ExitCode, BadInput> {
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    let outcome =
-        outcome.map_err(|error| BadInput::new(format!("--threads {}: {error}", plan.threads)))?;
+    let outcome = outcome?;
 
     let text = if args.json {
         format!("{:#}\n", json::object(&plan, &outcome))
@@ -129,7 +140,7 @@ fn run(args: &Args) -> Result<ExitCode, BadInput> {
         Err(error) => return Err(BadInput::new(format!("standard output: {error}"))),
         Ok(()) => {}
     }
-    let disagreements = outcome.disagreements(plan.limits);
+    let disagreements = outcome.disagreements(&plan);
     for what in &disagreements {
         eprintln!("self-check failed: {what}");
     }

@@ -5,17 +5,19 @@
 //! cursor too, so showing it costs the workers nothing.
 
 use std::io;
-use std::sync::atomic::{AtomicU16, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicU8, Ordering::Relaxed};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
-use token_budget_pool::{BudgetPool, Limits, Snapshot, Usage};
+use token_budget_pool::{BudgetPool, Limits, Snapshot, TreeSnapshot, Usage};
 
+use crate::input::BadInput;
 use crate::latency::{Stopwatch, Timed, Untimed};
 use crate::tally::Tally;
-use crate::worker::{Cursor, Worker};
+use crate::tree::Tree;
+use crate::worker::{Branches, Cursor, Worker};
 
 /// The most calls that are replayed again with a stopwatch.
 const MOST_TIMED: u64 = 1 << 20;
@@ -30,6 +32,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) limits: Limits,
     /// Reserve the worst case of a call before it and settle the call afterwards. Otherwise a call is charged, once.
     pub(crate) reserve: Option<Reserve<'a>>,
+    /// Charge each call on its node of this tree. Otherwise all are charged on the one pool.
+    pub(crate) tree: Option<&'a Tree>,
 }
 
 pub(crate) struct Reserve<'a> {
@@ -51,9 +55,9 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// What is wrong with the totals of either pool: nothing, if the library keeps its promise.
-    pub(crate) fn disagreements(&self, limits: Limits) -> Vec<String> {
-        let mut found = self.run.disagreements(limits);
-        let timed = self.timed.disagreements(limits);
+    pub(crate) fn disagreements(&self, plan: &Plan) -> Vec<String> {
+        let mut found = self.run.disagreements(plan);
+        let timed = self.timed.disagreements(plan);
         found.extend(timed.into_iter().map(|what| format!("{what} (timed run)")));
         found
     }
@@ -65,6 +69,7 @@ pub(crate) struct Pass<S> {
     pub(crate) tally: Tally,
     /// The pool when all was done.
     pub(crate) pool: Snapshot,
+    pub(crate) tree: Option<TreePass>,
     /// From the first worker's start to the last one's end.
     pub(crate) time: Duration,
     pub(crate) stopwatch: S,
@@ -76,9 +81,24 @@ impl<S> Pass<S> {
         self.calls as f64 / self.time.as_secs_f64().max(1e-9)
     }
 
-    fn disagreements(&self, limits: Limits) -> Vec<String> {
-        self.tally.disagreements(self.calls, limits, &self.pool)
+    fn disagreements(&self, plan: &Plan) -> Vec<String> {
+        let mut found = self
+            .tally
+            .disagreements(self.calls, plan.limits, &self.pool);
+        if let (Some(tree), Some(pass)) = (plan.tree, &self.tree) {
+            found.extend(tree.disagreements(pass, plan.calls));
+        }
+        found
     }
+}
+
+/// The tree of a pass when all was done.
+pub(crate) struct TreePass {
+    /// How often each call of the trace was accepted.
+    pub(crate) accepted: Vec<u64>,
+    /// Each node's own snapshot.
+    pub(crate) nodes: Vec<Snapshot>,
+    pub(crate) snapshot: TreeSnapshot,
 }
 
 /// Replays the plan. Ten times a second `progress` gets the number of calls that were taken on.
@@ -86,15 +106,48 @@ impl<S> Pass<S> {
 /// # Errors
 ///
 /// If the system does not give that many threads.
-pub(crate) fn replay(plan: &Plan, progress: impl Fn(u64)) -> io::Result<Outcome> {
+pub(crate) fn replay(plan: &Plan, progress: impl Fn(u64)) -> Result<Outcome, BadInput> {
     Ok(Outcome {
         run: pass(plan, plan.count, progress)?,
         timed: pass(plan, plan.count.min(MOST_TIMED), |_| ())?,
     })
 }
 
-fn pass<S: Stopwatch>(plan: &Plan, calls: u64, progress: impl Fn(u64)) -> io::Result<Pass<S>> {
+fn pass<S: Stopwatch>(
+    plan: &Plan,
+    calls: u64,
+    progress: impl Fn(u64),
+) -> Result<Pass<S>, BadInput> {
     let pool = BudgetPool::new(plan.limits);
+    let pass = match plan.tree {
+        None => pass_on(plan, &pool, None, calls, progress),
+        Some(tree) => tree
+            .with_pools(&pool, |pools| {
+                let branches = Branches {
+                    pools: tree.of_calls(pools),
+                    accepted: plan.calls.iter().map(|_| AtomicU64::new(0)).collect(),
+                };
+                let mut pass = pass_on(plan, &pool, Some(&branches), calls, progress)?;
+                let accepted = branches.accepted.into_iter();
+                pass.tree = Some(TreePass {
+                    accepted: accepted.map(AtomicU64::into_inner).collect(),
+                    nodes: pools.iter().map(|pool| pool.snapshot()).collect(),
+                    snapshot: pool.tree_snapshot(),
+                });
+                Ok(pass)
+            })
+            .map_err(|error| BadInput::new(format!("--tree: {error}")))?,
+    };
+    pass.map_err(|error: io::Error| BadInput::new(format!("--threads {}: {error}", plan.threads)))
+}
+
+fn pass_on<S: Stopwatch>(
+    plan: &Plan,
+    pool: &BudgetPool,
+    branches: Option<&Branches>,
+    calls: u64,
+    progress: impl Fn(u64),
+) -> io::Result<Pass<S>> {
     let cursor = CachePadded::new(Cursor::over(calls));
     let gate = Gate::default();
     let (done, results) = mpsc::channel();
@@ -102,11 +155,12 @@ fn pass<S: Stopwatch>(plan: &Plan, calls: u64, progress: impl Fn(u64)) -> io::Re
     let finished = thread::scope(|scope| {
         for _ in 0..plan.threads {
             let done = done.clone();
-            let (pool, cursor, gate) = (&pool, &cursor, &gate);
+            let (cursor, gate) = (&cursor, &gate);
             let work = move || {
                 let mut worker = Worker {
                     plan,
                     pool,
+                    branches,
                     tally: Tally::default(),
                     stopwatch: S::new(),
                 };
@@ -142,6 +196,7 @@ fn pass<S: Stopwatch>(plan: &Plan, calls: u64, progress: impl Fn(u64)) -> io::Re
         calls,
         tally: Tally::default(),
         pool: pool.snapshot(),
+        tree: None,
         time: end
             .zip(start)
             .map_or(Duration::ZERO, |(end, start)| end - start),

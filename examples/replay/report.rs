@@ -1,12 +1,17 @@
 //! The outcome as an operator wants to read it.
 
+use std::cmp::Reverse;
 use std::fmt::{self, Display, Formatter};
 
-use token_budget_pool::Dimension;
+use token_budget_pool::{Dimension, TreeSnapshot, Usd};
 
 use crate::budget::{self, DIMENSIONS};
 use crate::latency::Latency;
-use crate::replay::{Outcome, Plan, Reserve};
+use crate::replay::{Outcome, Plan, Reserve, TreePass};
+use crate::tree::{Tree, LEVELS};
+
+/// How many runs of a tree are shown.
+const MOST_RUNS: usize = 10;
 
 /// Shows a table. `json` has the same for programs.
 pub(crate) struct Report<'a> {
@@ -21,11 +26,20 @@ impl Display for Report<'_> {
         let threads = self.plan.threads;
         let plural = if threads == 1 { "" } else { "s" };
         writeln!(f, "{}", self.title)?;
-        writeln!(f, "{threads} thread{plural}, one shared pool")?;
+        write!(f, "{threads} thread{plural}, one shared pool")?;
+        if let Some(tree) = self.plan.tree {
+            let [runs, agents] = [tree.runs(), tree.agents()].map(|nodes| count(nodes as u64));
+            write!(f, ", {runs} runs and {agents} agents below it")?;
+        }
+        writeln!(f)?;
         writeln!(f)?;
         self.calls(f)?;
         writeln!(f)?;
         self.budget(f)?;
+        if let (Some(tree), Some(pass)) = (self.plan.tree, &self.outcome.run.tree) {
+            writeln!(f)?;
+            self.tree(f, tree, pass)?;
+        }
         if let Some(reserve) = &self.plan.reserve {
             writeln!(f)?;
             self.reserved(f, reserve)?;
@@ -51,6 +65,35 @@ impl Report<'_> {
             if rejected > 0 {
                 line(&format!("    by {dimension}"), rejected)?;
             }
+        }
+        if self.plan.tree.is_some() {
+            for (level, rejected) in LEVELS.iter().zip(run.tally.rejected_at) {
+                line(&format!("    at {level} level"), rejected)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The whole tree of the runs that spent most, each pool before its children, the dearest first.
+    fn tree(&self, f: &mut Formatter<'_>, tree: &Tree, pass: &TreePass) -> fmt::Result {
+        let mut shown = pass.snapshot.clone();
+        dearest_first(&mut shown);
+        let rest = shown
+            .children
+            .split_off(shown.children.len().min(MOST_RUNS));
+        writeln!(f, "{shown}")?;
+        if !rest.is_empty() {
+            let cost = Usd::saturating_sum(rest.iter().map(|run| run.snapshot.spent.cost));
+            let (runs, cost) = (count(rest.len() as u64), grouped(&cost.to_string()));
+            writeln!(f, "  and {runs} more runs, which spent ${cost}")?;
+        }
+        let shortened = tree.nodes.iter().filter(|node| node.is_shortened()).count();
+        if shortened > 0 {
+            let shortened = count(shortened as u64);
+            writeln!(
+                f,
+                "  {shortened} names are no labels as they are: shortened, with ~ and a number"
+            )?;
         }
         Ok(())
     }
@@ -160,7 +203,16 @@ impl Report<'_> {
     }
 
     fn check(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let disagreements = self.outcome.disagreements(self.plan.limits);
+        let disagreements = self.outcome.disagreements(self.plan);
+        if let (Some(tree), true) = (self.plan.tree, disagreements.is_empty()) {
+            let nodes = count(tree.nodes.len() as u64);
+            return writeln!(
+                f,
+                "self-check          ok: the totals of the pool and of all {nodes} nodes are what was accepted,\n\
+                 {:20}to the last unit",
+                ""
+            );
+        }
         if disagreements.is_empty() {
             return writeln!(
                 f,
@@ -172,6 +224,13 @@ impl Report<'_> {
         }
         Ok(())
     }
+}
+
+/// Puts the pools that spent most first, at each level.
+fn dearest_first(tree: &mut TreeSnapshot) {
+    let spent = |tree: &TreeSnapshot| (Reverse(tree.snapshot.spent.cost), tree.label);
+    tree.children.sort_by_key(spent);
+    tree.children.iter_mut().for_each(dearest_first);
 }
 
 fn amount(index: usize, amount: u128) -> String {

@@ -3,6 +3,7 @@
 use token_budget_pool::{Dimension, Limits, Rejected, Snapshot, Usage};
 
 use crate::budget::{self, Amounts, DIMENSIONS};
+use crate::tree;
 
 #[derive(Default)]
 pub(crate) struct Tally {
@@ -11,6 +12,8 @@ pub(crate) struct Tally {
     pub(crate) amounts: Amounts,
     /// How many calls the limit of each dimension rejected.
     pub(crate) rejected: [u64; 4],
+    /// How many calls each level of a tree rejected: the pool, the runs, the agents.
+    pub(crate) rejected_at: [u64; 3],
     /// Rejected for another reason. A replay's pool has none.
     pub(crate) rejected_otherwise: u64,
     /// Rejected at their worst case when their actual usage would have fitted.
@@ -36,6 +39,7 @@ impl Tally {
             Some(index) => self.rejected[index] += 1,
             None => self.rejected_otherwise += 1,
         }
+        self.rejected_at[tree::level_index(rejected.level().depth())] += 1;
         self.busy += u64::from(rejected.is_busy());
     }
 
@@ -70,6 +74,9 @@ impl Tally {
         for (sum, count) in self.rejected.iter_mut().zip(other.rejected) {
             *sum += count;
         }
+        for (sum, count) in self.rejected_at.iter_mut().zip(other.rejected_at) {
+            *sum += count;
+        }
         self.rejected_otherwise += other.rejected_otherwise;
         self.turned_away += other.turned_away;
         self.busy += other.busy;
@@ -81,29 +88,7 @@ impl Tally {
     pub(crate) fn disagreements(&self, calls: u64, limits: Limits, pool: &Snapshot) -> Vec<String> {
         let mut found = self.past_limit.clone();
         found.extend(past_limit(pool, limits));
-        let mut equal = |what: &str, dimension, pool, counted| {
-            if pool != counted {
-                let [pool, counted] =
-                    [pool, counted].map(|amount| budget::plain(dimension, amount));
-                found.push(format!("{what}: {pool} in the pool, {counted} counted"));
-            }
-        };
-        let spent = budget::of_spent(pool.spent);
-        let reserved = budget::of_reserved(pool.reserved);
-        for (index, dimension) in DIMENSIONS.into_iter().enumerate() {
-            let name = dimension.as_str();
-            equal(name, dimension, spent[index], self.amounts[index]);
-            equal(&format!("reserved {name}"), dimension, reserved[index], 0);
-        }
-        let calls_spent = pool.spent.calls.into();
-        equal("calls", Dimension::Calls, calls_spent, self.accepted.into());
-        let unpriced = pool.spent.unpriced_calls.into();
-        equal("unpriced calls", Dimension::Calls, unpriced, 0);
-        let forfeited = pool.spent.forfeited_calls.into();
-        equal("forfeited calls", Dimension::Calls, forfeited, 0);
-        let in_flight = pool.calls_in_flight.into();
-        equal("calls in flight", Dimension::Calls, in_flight, 0);
-
+        found.extend(unequal(pool, self.amounts, self.accepted));
         let (accepted, rejected) = (self.accepted, self.rejections());
         if accepted + rejected != calls {
             found.push(format!(
@@ -120,15 +105,42 @@ impl Tally {
     }
 }
 
-fn add(sum: &mut Amounts, amounts: Amounts) {
+pub(crate) fn add(sum: &mut Amounts, amounts: Amounts) {
     for (sum, amount) in sum.iter_mut().zip(amounts) {
         *sum += amount;
     }
 }
 
+/// All in which a pool at rest differs from these sums.
+pub(crate) fn unequal(pool: &Snapshot, amounts: Amounts, accepted: u64) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut equal = |what: &str, dimension, pool, counted| {
+        if pool != counted {
+            let [pool, counted] = [pool, counted].map(|amount| budget::plain(dimension, amount));
+            found.push(format!("{what}: {pool} in the pool, {counted} counted"));
+        }
+    };
+    let spent = budget::of_spent(pool.spent);
+    let reserved = budget::of_reserved(pool.reserved);
+    for (index, dimension) in DIMENSIONS.into_iter().enumerate() {
+        let name = dimension.as_str();
+        equal(name, dimension, spent[index], amounts[index]);
+        equal(&format!("reserved {name}"), dimension, reserved[index], 0);
+    }
+    let calls_spent = pool.spent.calls.into();
+    equal("calls", Dimension::Calls, calls_spent, accepted.into());
+    let unpriced = pool.spent.unpriced_calls.into();
+    equal("unpriced calls", Dimension::Calls, unpriced, 0);
+    let forfeited = pool.spent.forfeited_calls.into();
+    equal("forfeited calls", Dimension::Calls, forfeited, 0);
+    let in_flight = pool.calls_in_flight.into();
+    equal("calls in flight", Dimension::Calls, in_flight, 0);
+    found
+}
+
 /// The limits that what is spent and reserved is past: there must be none, since no call uses more than was
 /// reserved for it.
-fn past_limit(pool: &Snapshot, limits: Limits) -> Vec<String> {
+pub(crate) fn past_limit(pool: &Snapshot, limits: Limits) -> Vec<String> {
     let mut used = budget::of_spent(pool.spent);
     add(&mut used, budget::of_reserved(pool.reserved));
     let limits = budget::of_limits(limits);

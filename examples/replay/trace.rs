@@ -1,7 +1,7 @@
 //! Traces of LLM calls: three formats, recognized by their content.
 //!
 //! - Agent CSV: a header with `in`, `out`, `model` and `derived_prefix_tokens`. Each call names its model, and how
-//!   much of its input a cache would have known.
+//!   much of its input a cache would have known. With the columns `trace_id` and `agent` it names its run and agent too.
 //! - Azure CSV: a header with `ContextTokens` and `GeneratedTokens`, and nothing about models or caches.
 //! - JSON lines: one object per line, with `input_length` and `output_length` (Mooncake's format).
 //!
@@ -23,6 +23,9 @@ pub(crate) struct Call {
     pub(crate) output_tokens: u64,
     /// How many of the input tokens a cache knew; `None` if the trace does not say.
     pub(crate) prefix_tokens: Option<u64>,
+    /// The run and the agent that made it. They may be empty, and are `None` if the trace has no such column.
+    pub(crate) run: Option<String>,
+    pub(crate) agent: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,6 +69,9 @@ struct Columns {
     output: &'static str,
     model: Option<&'static str>,
     prefix: Option<&'static str>,
+    /// Columns that it may have.
+    run: Option<&'static str>,
+    agent: Option<&'static str>,
 }
 
 const KNOWN: [Columns; 2] = [
@@ -75,6 +81,8 @@ const KNOWN: [Columns; 2] = [
         output: "out",
         model: Some("model"),
         prefix: Some("derived_prefix_tokens"),
+        run: Some("trace_id"),
+        agent: Some("agent"),
     },
     Columns {
         format: Format::AzureCsv,
@@ -82,6 +90,8 @@ const KNOWN: [Columns; 2] = [
         output: "GeneratedTokens",
         model: None,
         prefix: None,
+        run: None,
+        agent: None,
     },
 ];
 
@@ -109,6 +119,8 @@ fn read_csv(file: &Input) -> Result<(Format, Vec<Call>), BadInput> {
     let output = required(known.output)?;
     let model = known.model.map(required).transpose()?;
     let prefix = known.prefix.map(required).transpose()?;
+    let run = known.run.and_then(column);
+    let agent = known.agent.and_then(column);
 
     let mut calls = Vec::new();
     let mut lines = Lines::of(file);
@@ -126,6 +138,8 @@ fn read_csv(file: &Input) -> Result<(Format, Vec<Call>), BadInput> {
             input_tokens: amount(input)?,
             output_tokens: amount(output)?,
             prefix_tokens: prefix.map(amount).transpose()?,
+            run: run.map(|index| record[index].trim().to_owned()),
+            agent: agent.map(|index| record[index].trim().to_owned()),
         };
         if let Some(prefix) = call.prefix_tokens {
             if prefix > call.input_tokens {
@@ -213,6 +227,8 @@ fn read_json_lines(file: &Input) -> Result<Vec<Call>, BadInput> {
             input_tokens: amount("input_length", json.input_length)?,
             output_tokens: amount("output_length", json.output_length)?,
             prefix_tokens: None,
+            run: None,
+            agent: None,
         });
     }
     Ok(calls)

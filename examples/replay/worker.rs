@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use token_budget_pool::{BudgetPool, Call, Usage};
+use token_budget_pool::{BudgetPool, Call};
 
 use crate::latency::{Step, Stopwatch};
 use crate::replay::{Plan, Reserve};
@@ -46,11 +46,20 @@ impl Cursor {
 pub(crate) struct Worker<'a, S> {
     pub(crate) plan: &'a Plan<'a>,
     pub(crate) pool: &'a BudgetPool,
+    pub(crate) branches: Option<&'a Branches<'a>>,
     pub(crate) tally: Tally,
     pub(crate) stopwatch: S,
 }
 
-impl<S: Stopwatch> Worker<'_, S> {
+/// For a tree: what there is for each call of the trace.
+pub(crate) struct Branches<'a> {
+    /// Where it is charged.
+    pub(crate) pools: Vec<&'a BudgetPool>,
+    /// How often it was accepted. Only the check reads it, when all workers have ended.
+    pub(crate) accepted: Vec<AtomicU64>,
+}
+
+impl<'a, S: Stopwatch> Worker<'a, S> {
     pub(crate) fn run(&mut self, cursor: &Cursor) {
         match &self.plan.reserve {
             None => self.record(cursor),
@@ -59,12 +68,12 @@ impl<S: Stopwatch> Worker<'_, S> {
     }
 
     fn record(&mut self, cursor: &Cursor) {
-        let (calls, pool) = (self.plan.calls, self.pool);
+        let calls = self.plan.calls;
         while let Some(taken) = cursor.take() {
             for index in indices(taken, calls.len()) {
-                let usage = calls[index];
+                let (usage, pool) = (calls[index], self.pool_of(index));
                 match self.stopwatch.time(Step::Admit, || pool.try_charge(usage)) {
-                    Ok(_) => self.tally.accept(usage),
+                    Ok(_) => self.accept(index),
                     Err(rejected) => self.tally.reject(&rejected),
                 }
             }
@@ -74,23 +83,24 @@ impl<S: Stopwatch> Worker<'_, S> {
     /// A replay has no waiting, so its clock is the calls themselves: a call is settled when its worker has come
     /// `in_flight` calls further, whether those were admitted or not.
     fn reserve(&mut self, cursor: &Cursor, reserve: &Reserve) {
-        let (calls, pool) = (self.plan.calls, self.pool);
+        let calls = self.plan.calls;
         let look_each = cursor.calls.div_ceil(CHUNK).div_ceil(MOST_LOOKS);
         let mut in_flight = VecDeque::with_capacity(reserve.in_flight);
         while let Some(taken) = cursor.take() {
             if taken.start / CHUNK % look_each == 0 {
-                self.tally.look_at(&pool.snapshot(), self.plan.limits);
+                self.tally.look_at(&self.pool.snapshot(), self.plan.limits);
             }
             for index in indices(taken, calls.len()) {
                 if in_flight.len() == reserve.in_flight {
                     self.settle(in_flight.pop_front().flatten());
                 }
+                let pool = self.pool_of(index);
                 let worst_case = reserve.worst_cases[index];
                 let call = match self
                     .stopwatch
                     .time(Step::Admit, || pool.try_reserve(worst_case))
                 {
-                    Ok(reservation) => Some((reservation.start(), calls[index])),
+                    Ok(reservation) => Some((reservation.start(), index)),
                     Err(rejected) => {
                         self.tally.reject(&rejected);
                         // Among several workers this is a moment later, and others may have settled in it.
@@ -108,11 +118,26 @@ impl<S: Stopwatch> Worker<'_, S> {
     }
 
     // `None`: the call that would be settled now was not admitted.
-    fn settle(&mut self, call: Option<(Call<&BudgetPool>, Usage)>) {
-        if let Some((call, actual)) = call {
+    fn settle(&mut self, call: Option<(Call<&'a BudgetPool>, usize)>) {
+        if let Some((call, index)) = call {
+            let actual = self.plan.calls[index];
             // What it counted is in the totals, and these are checked at the end.
             let _ = self.stopwatch.time(Step::Settle, || call.settle(actual));
-            self.tally.accept(actual);
+            self.accept(index);
+        }
+    }
+
+    #[inline]
+    fn pool_of(&self, index: usize) -> &'a BudgetPool {
+        self.branches
+            .map_or(self.pool, |branches| branches.pools[index])
+    }
+
+    #[inline]
+    fn accept(&mut self, index: usize) {
+        self.tally.accept(self.plan.calls[index]);
+        if let Some(branches) = self.branches {
+            branches.accepted[index].fetch_add(1, Relaxed);
         }
     }
 }
