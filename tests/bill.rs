@@ -36,6 +36,7 @@ use std::time::Duration;
 
 use token_budget_pool::{BudgetPool, Child, Limits, Price, Rates, Tokens, Usage, Usd};
 use tokio::task::{yield_now, JoinSet};
+use tokio::time::timeout;
 
 use client::Client;
 use one_call::Error;
@@ -283,8 +284,11 @@ async fn a_window_has_room_again_after_its_period() {
     // The window has room for one of them at a time.
     let usage = Usage::tokens(700, 100).cost(Usd::cents(1));
     for _ in 0..3 {
-        let reservation = window::reserve_in_window(&run, &window, usage).await;
-        let _ = reservation.expect("room").start().settle(usage);
+        let reservation = window::reserve_in_window(&run, &window, usage);
+        // A minute, so that a timer that does nothing fails the test and does not hang it.
+        let reservation = timeout(Duration::from_secs(60), reservation).await;
+        let reservation = reservation.expect("a tick").expect("room");
+        let _ = reservation.start().settle(usage);
     }
     assert_eq!((run.spent(), run.spent().calls), (team.spent(), 3));
     // It waits neither for the run's limit nor for what never fits.
