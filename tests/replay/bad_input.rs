@@ -1,7 +1,7 @@
 //! Bad input is refused: one line that says where and what, and status 2.
 
 use crate::files::{file, row, shipped, HEADER};
-use crate::program::refusal;
+use crate::program::{json as json_of, refusal};
 
 #[test]
 fn a_malformed_trace_is_refused_with_its_file_its_line_and_the_value() {
@@ -265,7 +265,60 @@ fn a_bad_argument_is_refused_with_its_name_and_its_value() {
         ("--in-flight 0 --reserve", "invalid value '0' for '--in-flight <N>': 0 is not in 1..=1000000"),
         ("--model gpt-99", &format!("--model \"gpt-99\": not in {}", shipped("litellm_prices.json"))),
         ("--tread 5", "unexpected argument '--tread' found"),
+        ("--tree --max-run-cost-usd -5", &format!("invalid value '-5' for '--max-run-cost-usd <USD>': \"-5\" {dollars}")),
+        ("--tree --max-run-cost-usd 0.0000000001", "invalid value '0.0000000001' for '--max-run-cost-usd <USD>': \"0.0000000001\" has more than 9 decimals"),
+        ("--tree --max-agent-cost-usd NaN", &format!("invalid value 'NaN' for '--max-agent-cost-usd <USD>': \"NaN\" {dollars}")),
+        ("--max-run-cost-usd 5", "the following required arguments were not provided: --tree"),
+        ("--max-agent-cost-usd 5", "the following required arguments were not provided: --tree"),
+        ("--tree=5", "unexpected value '5' for '--tree' found; no more were expected"),
     ] {
         assert_eq!(refusal(&arguments.split(' ').collect::<Vec<_>>()), complaint);
+    }
+}
+
+#[test]
+fn a_trace_that_names_no_runs_has_no_tree() {
+    let rows = |rows: &[&str]| rows.join("\n");
+    let good = row("claude-opus-4-6", "100", "10", "50");
+    let nameless = good.replacen("t,", " ,", 1);
+    let agentless = good.replacen("main", "", 1);
+    let header = "in,out,model,derived_prefix_tokens";
+    let azure = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023,374,44\n";
+    let json = "{\"input_length\": 3, \"output_length\": 5}\n";
+    for (name, content, complaint) in [
+        (
+            "tree-azure.csv",
+            azure.to_owned(),
+            "--tree: {} is Azure CSV, which names no runs",
+        ),
+        (
+            "tree-lines.jsonl",
+            json.to_owned(),
+            "--tree: {} is JSON lines, which names no runs",
+        ),
+        (
+            "tree-columns.csv",
+            rows(&[header, "1,1,claude-opus-4-6,0"]),
+            "{}:1: the header has no column trace_id, which --tree needs",
+        ),
+        (
+            "tree-nameless.csv",
+            rows(&[HEADER, &good, &nameless]),
+            "{}:3: trace_id is missing",
+        ),
+        (
+            "tree-agentless.csv",
+            rows(&[HEADER, &agentless]),
+            "--max-agent-cost-usd 5: {} names no agents",
+        ),
+    ] {
+        let path = file(name, content);
+        let mut arguments = vec!["--trace", &path, "--model", "claude-opus-4-6", "--tree"];
+        if name == "tree-agentless.csv" {
+            arguments.extend(["--max-agent-cost-usd", "5"]);
+        }
+        assert_eq!(refusal(&arguments), complaint.replace("{}", &path));
+        // Without --tree it is as good as ever.
+        json_of(&arguments[..4]);
     }
 }

@@ -5,6 +5,8 @@ mod output;
 mod plain_loop;
 mod prices;
 mod sums;
+mod tree;
+mod tree_plain_loop;
 
 mod answers;
 mod files;

@@ -8,14 +8,14 @@ use crate::files::shipped;
 use crate::program::json;
 
 /// Input, output, total tokens and nano-dollars.
-type Amounts = [u64; 4];
+pub(crate) type Amounts = [u64; 4];
 
 fn amounts(input: u64, output: u64, nanos: u64) -> Amounts {
     [input, output, input + output, nanos]
 }
 
 /// The shipped trace's calls: what they used, and what they could have used.
-fn calls() -> Vec<(Amounts, Amounts)> {
+pub(crate) fn calls() -> Vec<(Amounts, Amounts)> {
     let text = fs::read_to_string(shipped("claude_code_agent_traces.csv")).unwrap();
     let calls = text.lines().skip(1).map(|line| {
         let fields: Vec<&str> = line.split(',').collect();
@@ -37,7 +37,7 @@ fn calls() -> Vec<(Amounts, Amounts)> {
 
 /// The limit that refuses: the first with the worst reason (0 busy, 1 exhausted, 2 never fits), and that
 /// reason.
-fn refused(
+pub(crate) fn refused(
     limits: [Option<u64>; 4],
     spent: Amounts,
     reserved: Amounts,
@@ -59,13 +59,13 @@ fn refused(
     found
 }
 
-fn add(sum: &mut Amounts, amounts: Amounts) {
+pub(crate) fn add(sum: &mut Amounts, amounts: Amounts) {
     for (sum, amount) in sum.iter_mut().zip(amounts) {
         *sum += amount;
     }
 }
 
-const LIMITS: [[Option<u64>; 4]; 5] = [
+pub(crate) const LIMITS: [[Option<u64>; 4]; 5] = [
     [None, None, None, Some(1_750_000_000_000)],
     [Some(2_500_000_000), Some(9_000_000), None, None],
     [None, None, Some(2_000_000_000), Some(1_500_000_000_000)],
@@ -83,7 +83,7 @@ const LIMITS: [[Option<u64>; 4]; 5] = [
     ],
 ];
 
-fn options(limits: [Option<u64>; 4]) -> Vec<String> {
+pub(crate) fn options(limits: [Option<u64>; 4]) -> Vec<String> {
     let [input, output, total, nanos] = limits;
     let dollars = nanos.map(|nanos| {
         let dollar = 1_000_000_000;

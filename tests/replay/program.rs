@@ -33,7 +33,7 @@ pub(crate) fn program() -> &'static Path {
     })
 }
 
-fn replay(arguments: &[&str]) -> Output {
+pub(crate) fn replay(arguments: &[&str]) -> Output {
     Command::new(program())
         .args(arguments)
         .output()
