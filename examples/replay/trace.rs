@@ -1,10 +1,11 @@
 //! Traces of LLM calls: three formats, recognized by their content.
 //!
 //! - Agent CSV: a header with `in`, `out`, `model` and `derived_prefix_tokens`. Each call names its model, and how
-//!   much of its input a cache would have known. With the columns `trace_id` and `agent` it names its run and agent too.
+//!   much of its input a cache would have known.
 //! - Azure CSV: a header with `ContextTokens` and `GeneratedTokens`, and nothing about models or caches.
 //! - JSON lines: one object per line, with `input_length` and `output_length` (Mooncake's format).
 //!
+//! Agent CSV may also name each call's run (`trace_id`) and agent (`agent`), which is read apart, for a tree of them.
 //! Other columns and fields are ignored. Every amount is read as an exact integer, and every error names its line.
 
 use std::fmt;
@@ -23,9 +24,6 @@ pub(crate) struct Call {
     pub(crate) output_tokens: u64,
     /// How many of the input tokens a cache knew; `None` if the trace does not say.
     pub(crate) prefix_tokens: Option<u64>,
-    /// The run and the agent that made it. They may be empty, and are `None` if the trace has no such column.
-    pub(crate) run: Option<String>,
-    pub(crate) agent: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,9 +67,6 @@ struct Columns {
     output: &'static str,
     model: Option<&'static str>,
     prefix: Option<&'static str>,
-    /// Columns that it may have.
-    run: Option<&'static str>,
-    agent: Option<&'static str>,
 }
 
 const KNOWN: [Columns; 2] = [
@@ -81,8 +76,6 @@ const KNOWN: [Columns; 2] = [
         output: "out",
         model: Some("model"),
         prefix: Some("derived_prefix_tokens"),
-        run: Some("trace_id"),
-        agent: Some("agent"),
     },
     Columns {
         format: Format::AzureCsv,
@@ -90,8 +83,6 @@ const KNOWN: [Columns; 2] = [
         output: "GeneratedTokens",
         model: None,
         prefix: None,
-        run: None,
-        agent: None,
     },
 ];
 
@@ -119,8 +110,6 @@ fn read_csv(file: &Input) -> Result<(Format, Vec<Call>), BadInput> {
     let output = required(known.output)?;
     let model = known.model.map(required).transpose()?;
     let prefix = known.prefix.map(required).transpose()?;
-    let run = known.run.and_then(column);
-    let agent = known.agent.and_then(column);
 
     let mut calls = Vec::new();
     let mut lines = Lines::of(file);
@@ -138,8 +127,6 @@ fn read_csv(file: &Input) -> Result<(Format, Vec<Call>), BadInput> {
             input_tokens: amount(input)?,
             output_tokens: amount(output)?,
             prefix_tokens: prefix.map(amount).transpose()?,
-            run: run.map(|index| record[index].trim().to_owned()),
-            agent: agent.map(|index| record[index].trim().to_owned()),
         };
         if let Some(prefix) = call.prefix_tokens {
             if prefix > call.input_tokens {
@@ -151,6 +138,33 @@ fn read_csv(file: &Input) -> Result<(Format, Vec<Call>), BadInput> {
         calls.push(call);
     }
     Ok((known.format, calls))
+}
+
+/// Who made a call. Both may be empty.
+pub(crate) struct Caller {
+    pub(crate) run: String,
+    pub(crate) agent: String,
+}
+
+/// Who made each of the calls that [`read`] gets from this agent CSV. A file without the column `agent` names none.
+pub(crate) fn read_callers(file: &Input) -> Result<Vec<Caller>, BadInput> {
+    let mut reader = csv::Reader::from_reader(file.text.as_bytes());
+    let headers = reader.headers().map_err(|error| bad_record(file, &error))?;
+    let column = |name: &str| headers.iter().position(|header| header.trim() == name);
+    let run = column("trace_id").ok_or_else(|| {
+        let what = "the header has no column trace_id, which --tree needs";
+        file.bad(1, what)
+    })?;
+    let agent = column("agent");
+    let callers = reader.records().map(|record| {
+        let record = record.map_err(|error| bad_record(file, &error))?;
+        let name = |index: usize| record[index].trim().to_owned();
+        Ok(Caller {
+            run: name(run),
+            agent: agent.map(name).unwrap_or_default(),
+        })
+    });
+    callers.collect()
 }
 
 /// Line numbers for offsets that only grow, so that a file is counted through once.
@@ -227,8 +241,6 @@ fn read_json_lines(file: &Input) -> Result<Vec<Call>, BadInput> {
             input_tokens: amount("input_length", json.input_length)?,
             output_tokens: amount("output_length", json.output_length)?,
             prefix_tokens: None,
-            run: None,
-            agent: None,
         });
     }
     Ok(calls)

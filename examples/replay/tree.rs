@@ -13,7 +13,7 @@ use crate::budget::{self, Amounts};
 use crate::input::{BadInput, Input};
 use crate::replay::TreePass;
 use crate::tally;
-use crate::trace::{Call, Format};
+use crate::trace::{self, Call, Format};
 
 /// The agent that starts a run's other agents.
 const MAIN: &str = "main";
@@ -55,7 +55,7 @@ impl Node {
 impl Tree {
     /// The tree of these calls, which must be agent CSV with runs.
     pub(crate) fn of(
-        trace: &Input,
+        file: &Input,
         format: Format,
         calls: &[Call],
         max_run_cost: Option<Usd>,
@@ -65,23 +65,22 @@ impl Tree {
             nodes: Vec::new(),
             of_call: Vec::with_capacity(calls.len()),
         };
+        if format != Format::AgentCsv {
+            let path = file.path.display();
+            let what = format!("--tree: {path} is {format}, which names no runs");
+            return Err(BadInput::new(what));
+        }
+        let callers = trace::read_callers(file)?;
         let mut known = HashMap::new();
-        for call in calls {
-            let run = call.run.as_deref().ok_or_else(|| {
-                if format == Format::AgentCsv {
-                    let what = "the header has no column trace_id, which --tree needs";
-                    return trace.bad(1, what);
-                }
-                let path = trace.path.display();
-                BadInput::new(format!("--tree: {path} is {format}, which names no runs"))
-            })?;
+        for (call, caller) in calls.iter().zip(&callers) {
+            let run = &caller.run[..];
             if run.is_empty() {
-                return Err(trace.bad(call.line, "trace_id is missing"));
+                return Err(file.bad(call.line, "trace_id is missing"));
             }
-            let path = match call.agent.as_deref() {
-                None | Some("") => vec![run],
-                Some(MAIN) => vec![run, MAIN],
-                Some(agent) => vec![run, MAIN, agent],
+            let path = match &caller.agent[..] {
+                "" => vec![run],
+                MAIN => vec![run, MAIN],
+                agent => vec![run, MAIN, agent],
             };
             let mut node = None;
             for length in 1..=path.len() {
@@ -103,7 +102,7 @@ impl Tree {
             tree.of_call.extend(node);
         }
         if let (Some(limit), 0) = (max_agent_cost, tree.agents()) {
-            let what = format!("{} names no agents", trace.path.display());
+            let what = format!("{} names no agents", file.path.display());
             return Err(BadInput::new(format!(
                 "--max-agent-cost-usd {limit}: {what}"
             )));
