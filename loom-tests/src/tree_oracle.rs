@@ -53,7 +53,7 @@ impl PlainTree {
         self.path(name).into_iter().all(|index| {
             let node = &self.0[index].1;
             let asked = node.spent + node.reserved + tokens;
-            !node.closed && node.limit.is_none_or(|limit| asked <= limit)
+            !node.closed && node.limit.map_or(true, |limit| asked <= limit)
         })
     }
 
