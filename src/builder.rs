@@ -58,7 +58,8 @@ impl Builder {
     }
 
     /// What a call of unknown cost is taken to cost. With it such calls are admitted
-    /// under a limit on cost, at this cost; they are still counted as unpriced.
+    /// under a limit on cost, at this cost; they are still counted as unpriced. It holds for all pools below
+    /// this one too.
     pub fn assumed_cost(mut self, cost: Usd) -> Builder {
         self.assumed_cost = Some(cost);
         self
@@ -76,7 +77,8 @@ impl Builder {
         self
     }
 
-    /// Goes on counting from `snapshot`: what was spent and the calls counted are as
+    /// Goes on counting from `snapshot` (of a tree, its root's; see
+    /// [`Child::restored`](crate::Child::restored) for the rest): what was spent and the calls counted are as
     /// they were, and what was reserved is counted or dropped, as `reserved` says. Counts
     /// stop at `u64::MAX`.
     ///

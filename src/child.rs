@@ -37,6 +37,7 @@ pub struct Child {
     label: Result<Label, InvalidChild>,
     limits: Limits,
     spent: Spent,
+    closed: bool,
 }
 
 impl Child {
@@ -46,28 +47,38 @@ impl Child {
             label: Ok(Label::NONE),
             limits,
             spent: Spent::default(),
+            closed: false,
         }
     }
 
-    /// What it is called in refusals and snapshots: at most 32 bytes, without control characters.
-    /// Otherwise [`BudgetPool::child`] returns the error.
+    /// What it is called in refusals and snapshots: at most 32 bytes (a UUID fits without its hyphens),
+    /// without control characters. Otherwise [`BudgetPool::child`] returns the error.
     pub fn label(mut self, label: &str) -> Child {
         self.label = Label::new(label);
         self
     }
 
     /// Goes on counting from a saved snapshot: its label, its limits, and what was spent. What was
-    /// reserved is counted or dropped, as `reserved` says. The pools above do not count any of it: they
-    /// are restored from their own snapshots.
+    /// reserved is counted or dropped, as `reserved` says. A child that was closed is closed again, except with
+    /// [`open`](Self::open). The
+    /// pools above do not count any of it: they are restored from their own snapshots.
     ///
-    /// Its children in the snapshot are to be made as children of the new pool, each in the same way. See
+    /// Its children in the snapshot are to be made as children of the new pool, each in the same way and with
+    /// the same `reserved`. One that is made with [`new`](Self::new) instead starts at zero. See
     /// [`TreeSnapshot`] for an example.
     pub fn restored(saved: &TreeSnapshot, reserved: Restore) -> Child {
         Child {
             label: Ok(saved.label),
             limits: saved.snapshot.limits,
             spent: saved.snapshot.restored(reserved),
+            closed: saved.snapshot.closed,
         }
+    }
+
+    /// Open, also if it was closed when it was saved.
+    pub fn open(mut self) -> Child {
+        self.closed = false;
+        self
     }
 
     /// Other limits.
@@ -86,19 +97,31 @@ impl From<Limits> for Child {
 impl BudgetPool {
     /// Makes a pool below this one: a run below a team, or a sub-agent below its agent.
     ///
-    /// The child is a pool with limits of its own, and everything that a pool can do works on it. What
+    /// The child is a pool with limits of its own, and what a pool can do works on it. What
     /// it spends and reserves counts in this pool too, and in every pool above, in one step. A
     /// call is admitted exactly if it fits at every level. A refusal names the
     /// [level](crate::Rejected::level). A child's limits may be wider than its parent's, or add up with
     /// those of its siblings to more: they never widen the parent's.
     ///
-    /// What is about one pool is about the child alone: [`set_limits`](Self::set_limits),
-    /// [`reset`](Self::reset), [`take`](Self::take), [`snapshot`](Self::snapshot) and what else reads. A
-    /// [`close`](Self::close) closes all pools below too.
+    /// | about all levels from the child to the root | about the child alone |
+    /// |---|---|
+    /// | admission, settling, [`check`](Self::check), [`remaining`](Self::remaining), [`is_closed`](Self::is_closed) | [`set_limits`](Self::set_limits), [`reset`](Self::reset), [`take`](Self::take), [`spent`](Self::spent), [`limits`](Self::limits), [`snapshot`](Self::snapshot) |
     ///
-    /// When the child is dropped, what it spent stays counted in the pools above. A reservation or a call of
-    /// it keeps it from being dropped. Its memory is used again for the next child at the same depth. The first child makes this pool's own operations
-    /// somewhat slower, for good: see the crate's page.
+    /// A [`close`](Self::close) closes the pool and all pools below it.
+    /// [`tree_snapshot`](Self::tree_snapshot) reads a pool and all pools below it. The
+    /// [assumed cost](crate::Builder::assumed_cost) is the root's, for all of them.
+    ///
+    /// The child borrows this pool, as for scoped threads. For spawned tasks there is
+    /// [`child_owned`](Self::child_owned). The methods that end in `_owned` need a child from there.
+    ///
+    /// When the child is dropped, what it spent stays counted in the pools above. It cannot be dropped while
+    /// one of its reservations or calls exists. (One that is leaked keeps its amounts reserved in the pools
+    /// above.) Its memory, some 640 bytes, is used again for the next child at the same depth. The memory for
+    /// children grows by doubling, so that a call may now and then take longer. Keep the handles: a tree does
+    /// not give them out again.
+    ///
+    /// A pool that has had a child is somewhat slower from then on, and all pools of a tree share one
+    /// point of commitment. So a thousand runs in a tree contend as on one pool.
     ///
     /// # Errors
     ///
@@ -166,6 +189,7 @@ impl BudgetPool {
             label,
             limits,
             spent,
+            closed,
         } = child;
         let (root, path) = (self.root(), self.path());
         let label = label?.words();
@@ -183,14 +207,20 @@ impl BudgetPool {
             path,
             _parent: parent,
         };
-        match node.update(Open { spent, limits }) {
+        let open = Open {
+            spent,
+            limits,
+            closed,
+        };
+        match node.update(open) {
             Answer::Done(()) => Ok(BudgetPool::from_node(node)),
             Answer::Refused(never) => match never {},
         }
     }
 }
 
-/// A child that borrows its parent, from [`BudgetPool::child`]. It derefs to [`BudgetPool`].
+/// A child that borrows its parent, from [`BudgetPool::child`]. It derefs to [`BudgetPool`]. It cannot go into a
+/// spawned task: see [`BudgetPool::child_owned`].
 ///
 /// It cannot outlive its parent. Also where it is not used any more, its drop is a use:
 ///
@@ -283,7 +313,20 @@ impl Node {
     #[inline(never)]
     pub(crate) fn read<R>(&self, look: impl Fn(&State<'_>) -> R) -> R {
         let look = |words: &Words<'_>| look(&State::of(words));
-        self.root().read_below(&self.path, look)
+        self.root()
+            .read_below(&self.path, false, look, |above, _| above)
+    }
+
+    /// The room at one moment on all levels, in each dimension that of the level with the least.
+    pub(crate) fn remaining(&self) -> Limits {
+        let room = |words: &Words<'_>| State::of(words).snapshot().remaining();
+        let least = |above: Limits, below: Limits| {
+            Limits::from_fn(|dimension| {
+                let rooms = [above.get(dimension), below.get(dimension)];
+                rooms.into_iter().flatten().min()
+            })
+        };
+        self.root().read_below(&self.path, true, room, least)
     }
 
     /// The level at `depth` on the way to this node.
@@ -292,6 +335,7 @@ impl Node {
         Level {
             depth,
             label: label.map_or(Label::NONE, Label::from_words),
+            asked_below: usize::from(depth) < self.path.length(),
         }
     }
 }

@@ -231,11 +231,18 @@ impl<'a> State<'a> {
 
     /// The change to the state of a node in use in which `spent` is spent and nothing is reserved, whatever
     /// this state is.
-    pub(crate) fn to_new<D>(self, spent: Spent, limits: Limits, done: D) -> Change<D> {
-        let (limits, flags) = words_of(limits);
+    pub(crate) fn to_new<D>(
+        self,
+        spent: Spent,
+        limits: Limits,
+        closed: bool,
+        done: D,
+    ) -> Change<D> {
+        let (limits, limited) = words_of(limits);
+        let flags = limited | IN_USE | if closed { CLOSED } else { 0 };
         let tally = spent.tally();
         let guesses = Guesses::default().plus(spent.guesses());
-        let terms = terms(limits, guesses, tally.calls, flags | IN_USE);
+        let terms = terms(limits, guesses, tally.calls, flags);
         change(tally, Tally::default(), Some(terms), done)
     }
 
@@ -314,6 +321,7 @@ mod tests {
     use crate::ops::configure::Reset;
     use crate::ops::request::Request;
     use crate::ops::settle::Settle;
+    use crate::register::Path;
     use crate::rejection::{Exceeded, Reason, Rejected};
     use crate::usage::Usage;
 
@@ -408,6 +416,26 @@ mod tests {
         assert!(register.update(end).is_ok());
         assert!(register.update(reserve).is_ok());
         assert_eq!(snapshot(&register).calls_in_flight, MOST_IN_FLIGHT);
+    }
+
+    #[test]
+    fn nodes_that_are_given_back_are_used_again_at_their_depth_the_last_one_first() {
+        let register = new_register(Spent::default(), Limits::unlimited(), Fixed::default());
+        let take = |above: &Path| register.take_node(above, [0; 4]).expect("there are more");
+        let [a, b] = [(); 2].map(|()| take(&Path::ROOT));
+        register.give_back_node(&a);
+        register.give_back_node(&b);
+        let again = take(&Path::ROOT);
+        assert_eq!(again, b);
+        let below = take(&again);
+        assert!(below.last() != a.last() && below.last() != b.last());
+        assert_eq!(take(&Path::ROOT), a);
+        // A parent of one that was not given back is not used again.
+        register.give_back_node(&again);
+        assert_ne!(take(&Path::ROOT), b);
+        register.give_back_node(&below);
+        register.give_back_node(&again);
+        assert_eq!(take(&Path::ROOT), b);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Where in a tree of pools something is.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use crate::register::{BELOW_ROOT, LABEL_WORDS};
 
@@ -122,11 +123,16 @@ impl<'de> serde::Deserialize<'de> for Label {
 
 /// A level of a tree of pools: that of the pool which was asked, or of one above it.
 ///
+/// Two levels are equal if their depths and labels are. So compare only levels on the way from one pool to its
+/// root: siblings may be equal.
+///
 /// `Display` is what an error message says: `"run 7" (level 1)`, or `the root`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy)]
 pub struct Level {
     pub(crate) depth: u8,
     pub(crate) label: Label,
+    /// Whether it was a pool below that was asked. Only then does a message name the root.
+    pub(crate) asked_below: bool,
 }
 
 impl Level {
@@ -134,6 +140,7 @@ impl Level {
     pub const ROOT: Level = Level {
         depth: 0,
         label: Label::NONE,
+        asked_below: false,
     };
 
     /// A level whose label is not known yet.
@@ -153,6 +160,36 @@ impl Level {
     /// What the pool is called. The root has no label.
     pub fn label(&self) -> &str {
         self.label.as_str()
+    }
+}
+
+impl PartialEq for Level {
+    fn eq(&self, other: &Level) -> bool {
+        (self.depth, self.label) == (other.depth, other.label)
+    }
+}
+
+impl Eq for Level {}
+
+impl Hash for Level {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.depth, self.label).hash(state);
+    }
+}
+
+/// What a message says of the level: nothing, if it is the root's that was asked itself.
+pub(crate) struct Of(pub(crate) Level);
+
+impl fmt::Display for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Level {
+                depth: 0,
+                asked_below: false,
+                ..
+            } => Ok(()),
+            level => write!(f, " of {level}"),
+        }
     }
 }
 

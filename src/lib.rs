@@ -49,9 +49,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Every method works on a child. [`set_limits`](BudgetPool::set_limits), [`reset`](BudgetPool::reset),
-//! [`take`](BudgetPool::take) and what only reads are about the one level. A [`close`](BudgetPool::close)
-//! closes the levels below too. [`tree_snapshot`](BudgetPool::tree_snapshot) reads all levels at one moment.
+//! [`BudgetPool::child`] has a table of what is about all levels and what about one: limits are set and a period
+//! is reset on one level alone. A [`close`](BudgetPool::close) closes the levels below too.
+//! [`tree_snapshot`](BudgetPool::tree_snapshot) reads all levels at one moment.
 //!
 //! # Only after the call
 //!
@@ -64,7 +64,7 @@
 //! let pool = BudgetPool::new(Limits::unlimited().cost(Usd::dollars(1)));
 //! let receipt = pool.charge(Usage::tokens(1_000, 500).cost(Usd::cents(5)));
 //! if receipt.over_limit.any() {
-//!     pool.close(); // no more calls
+//!     pool.close(); // no more calls (in a tree, `over_limit_at` says which pool is over)
 //! }
 //! ```
 //!

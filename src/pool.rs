@@ -45,8 +45,8 @@ use crate::usage::{Spent, Usage};
 /// See the [crate's page](crate) for the everyday use and for what it does not do.
 ///
 /// A pool can have [children](Self::child): pools with limits of their own, whose spending counts in
-/// this one too. Every method works on a child. An admission asks the limits of all pools up to the root.
-/// What only reads, and what sets or resets, is about the one pool.
+/// this one too. The methods work on a child as on a pool. Which of them are about one level, and which about
+/// all levels up to the root, is in a [table](Self::child).
 pub struct BudgetPool {
     place: Place,
 }
@@ -212,11 +212,27 @@ impl BudgetPool {
         self.read(|now| Spent::of(now.spent(), now.guesses()))
     }
 
-    /// The room left in each dimension at one moment: see [`Snapshot::remaining`].
+    /// The room left in each dimension at one moment: see [`Snapshot::remaining`]. On a child it is the
+    /// least room of all levels up to the root. (The child's own is in its `snapshot().remaining()`.)
     ///
     /// That is advice: another call may take the room before the next line runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{BudgetPool, Limits, Usage};
+    ///
+    /// let team = BudgetPool::new(Limits::unlimited().calls(1));
+    /// let run = team.child(Limits::unlimited().output_tokens(500))?;
+    /// run.try_charge(Usage::ZERO)?;
+    /// assert_eq!(run.remaining(), Limits::unlimited().calls(0).output_tokens(500));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remaining(&self) -> Limits {
-        self.snapshot().remaining()
+        match &self.place {
+            Place::Root(_) => self.snapshot().remaining(),
+            Place::Child(node) => node.remaining(),
+        }
     }
 
     /// Whether the pool, or one above it, was [closed](Self::close).
@@ -299,7 +315,7 @@ impl BudgetPool {
         }
     }
 
-    /// Reset the pool to zero totals. Caps stay, and what is reserved stays reserved:
+    /// Reset the pool to zero totals. Limits stay, and what is reserved stays reserved:
     /// those calls are still in flight, and count when they settle. A closed pool stays
     /// closed.
     ///

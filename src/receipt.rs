@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::dimension::{Dimension, Tally};
-use crate::level::Level;
+use crate::level::{Level, Of};
 use crate::money::Usd;
 use crate::usage::Spent;
 
@@ -53,8 +53,8 @@ pub struct Receipt {
     ///
     /// In a tree, this is about the pool that `over_limit_at` names.
     pub over_limit: Excess,
-    /// The pool that `over_limit` is about: the call's own, or if that is within its limits, the nearest one
-    /// above that is not.
+    /// The pool that `over_limit` is about: the call's own pool if it is over a limit. Otherwise the nearest
+    /// pool above that is. If none is, the call's own. Pools further up may be over their limits too.
     pub over_limit_at: Level,
     /// Whether some amount or the number of calls went past `u64::MAX`, and stopped there; or both
     /// counts of tokens fit, but not their sum. In a tree: in the call's own pool or in one above.
@@ -156,10 +156,7 @@ impl fmt::Display for Receipt {
             write!(f, " (a guess: {})", kinds.join(" and "))?;
         }
         write!(f, "; spent ${} in {}", spent.cost, Calls(spent.calls))?;
-        let over_limit = match self.over_limit_at.depth() {
-            0 => String::from("over limit"),
-            _ => format!("over limit of {}", self.over_limit_at),
-        };
+        let over_limit = format!("over limit{}", Of(self.over_limit_at));
         let parts = [
             ("beyond its reservation", self.overrun),
             ("reported too much", self.over_reported),

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::dimension::{Amount, Dimension};
-use crate::level::Level;
+use crate::level::{Level, Of};
 use crate::money::Usd;
 
 /// Whether waiting could help a call that a limit refused. Ordered from best to worst; where
@@ -217,18 +217,6 @@ impl fmt::Display for Exceeded {
             self.reserved(),
             self.requested(),
         )
-    }
-}
-
-/// The level, where it is not the root.
-struct Of(Level);
-
-impl fmt::Display for Of {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.depth {
-            0 => Ok(()),
-            _ => write!(f, " of {}", self.0),
-        }
     }
 }
 

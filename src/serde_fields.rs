@@ -1,7 +1,12 @@
 //! Deserialized fields whose errors name them: a saved snapshot that somebody has edited
 //! should say what is wrong with it, and where.
 
+use std::fmt::Display;
+
 use serde::de::{Deserialize, Deserializer, Error};
+
+use crate::register::BELOW_ROOT;
+use crate::tree_snapshot::TreeSnapshot;
 
 macro_rules! named {
     ($($field:ident),* $(,)?) => {$(
@@ -32,9 +37,27 @@ named!(
     closed,
     label,
     snapshot,
-    children,
     input_cost_per_token,
     output_cost_per_token,
     cache_read_input_token_cost,
     cache_creation_input_token_cost,
 );
+
+/// The children of a tree, of at most as many levels as a tree can have.
+pub(crate) fn children<'de, D>(deserializer: D) -> Result<Vec<TreeSnapshot>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    fn levels(trees: &[TreeSnapshot]) -> usize {
+        let below = trees.iter().map(|tree| 1 + levels(&tree.children));
+        below.max().unwrap_or(0)
+    }
+    let named = |error: &dyn Display| D::Error::custom(format_args!("children: {error}"));
+    let children = Vec::deserialize(deserializer).map_err(|error| named(&error))?;
+    match levels(&children) {
+        0..=BELOW_ROOT => Ok(children),
+        levels => Err(named(&format_args!(
+            "{levels} levels, and {BELOW_ROOT} are the most"
+        ))),
+    }
+}

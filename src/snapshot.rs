@@ -41,7 +41,7 @@ pub struct Snapshot {
         serde(deserialize_with = "crate::serde_fields::limits")
     )]
     pub limits: Limits,
-    /// Whether the pool was closed.
+    /// Whether the pool itself was closed. One above it may be.
     #[cfg_attr(
         feature = "serde",
         serde(deserialize_with = "crate::serde_fields::closed")

@@ -12,7 +12,7 @@ use crate::snapshot::Snapshot;
 
 /// One state of a pool and of all pools below it: all numbers are of the same moment.
 ///
-/// `Display` is a tree with a line for each pool, and how much of its tightest limit is used:
+/// `Display` is a tree with a line for each pool, and how much of its tightest limit is spent or reserved:
 ///
 /// ```text
 /// (root)               $60.25 of $100 [############........]  60 %  1203 calls
@@ -70,11 +70,12 @@ pub struct TreeSnapshot {
 impl BudgetPool {
     /// The states of this pool and of all pools below it at one moment.
     ///
-    /// The cost grows with the number of pools in the whole tree, as many as were ever alive at once.
-    /// While other threads keep updating the tree, this starts over until it finds a moment in which they
-    /// leave it time to read all of it. After a few attempts it makes them wait some microseconds, as
-    /// long as they would wait for a suspended thread. That is enough for some hundred pools. With more
-    /// pools it may start over again and again: ask when the tree is less busy. It never stops the others.
+    /// Its cost is proportional to the most pools that were ever alive at once in the whole tree, also if it is
+    /// asked of a leaf. It allocates. While other threads keep updating the tree, it starts over until it finds
+    /// a moment in which they leave it time to read all of it. After a few attempts it may delay each of the
+    /// others by some microseconds, as a suspended thread would, but never blocks them. That is enough for some
+    /// hundred pools. With more pools it may start over again and again: in async code, ask on a thread for
+    /// blocking work.
     ///
     /// # Examples
     ///
@@ -114,7 +115,7 @@ fn subtree(
 }
 
 impl TreeSnapshot {
-    /// This pool and all below it, each before its children.
+    /// This pool and all pools below it, each before its children. Their depths are not in it.
     pub fn iter(&self) -> impl Iterator<Item = &TreeSnapshot> {
         let mut next = vec![self];
         std::iter::from_fn(move || {

@@ -524,17 +524,16 @@ fn a_tree_with_a_field_missing_or_too_many_is_refused_with_its_name() {
 }
 
 #[test]
-fn a_tree_from_a_file_may_be_deeper_than_a_pool_can_be() {
-    // It is read. Only the child that would be too deep cannot be made.
+fn a_tree_from_a_file_that_is_deeper_than_a_tree_can_be_is_refused() {
     let mut json = tree_with(|_| ());
-    for _ in 0..10 {
-        let label = "level";
-        let snapshot = json["snapshot"].clone();
-        json = json!({"label": label, "snapshot": snapshot, "children": [json]});
+    let deeper = |json: &Value| json!({"label": "level", "snapshot": json["snapshot"].clone(), "children": [json]});
+    for _ in 0..5 {
+        json = deeper(&json);
     }
     let tree: TreeSnapshot = serde_json::from_str(&json.to_string()).unwrap();
-    assert_eq!(tree.iter().count(), 13);
-    assert!(tree.to_string().lines().count() == 13);
+    assert_eq!(tree.iter().count(), 8);
+    let parts = ["children: ", "8 levels, and 7 are the most"];
+    is_refused::<TreeSnapshot>(&deeper(&json), &parts);
 }
 
 #[test]
@@ -553,9 +552,12 @@ fn a_restarted_process_goes_on_counting_at_every_level() {
         assert_nothing_is_reserved(pool);
     }
     assert_eq!(run.level().label(), "run 7");
-    for _ in 0..7 {
-        agent.try_charge(usage(0, 0, 0)).unwrap();
-    }
+    // The agent was closed, and is closed again.
     let refused = agent.try_charge(usage(0, 0, 0)).unwrap_err();
-    assert_eq!(refused.level(), run.level());
+    assert!(refused.is_closed() && refused.level() == agent.level());
+    for _ in 0..7 {
+        run.try_charge(usage(0, 0, 0)).unwrap();
+    }
+    let refused = run.try_charge(usage(0, 0, 0)).unwrap_err();
+    assert!(!refused.is_closed() && refused.level() == run.level());
 }

@@ -595,6 +595,10 @@ impl AtomicLink {
         self.changed.store(true, Ordering::Relaxed);
         self.touch().fetch_add(value, ordering)
     }
+
+    pub(crate) fn fetch_sub(&self, value: u64, ordering: Ordering) -> u64 {
+        self.0.touch().fetch_sub(value, ordering)
+    }
 }
 
 /// The head of a node.

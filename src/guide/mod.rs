@@ -140,7 +140,8 @@
 //!
 #![doc = concat!("```ignore\n", include_str!("save_tree.rs"), "```")]
 //!
-//! All pools are open again, also those that were closed. Levels that are not wanted any more, such as a run
+//! The root is open again, also if it was closed. Children that were closed stay closed. Levels that are not
+//! wanted any more, such as a run
 //! that will not go on, are left out: what they spent is in the levels above already.
 //!
 //! # What to watch

@@ -19,8 +19,9 @@ impl Share {
         })
     }
 
-    /// Counts in the team what was spent, as one call, and gives back the rest. Calls that are still in
-    /// flight count as they were reserved.
+    /// Counts in the team what was spent, as one call, and gives back the rest. End it when no call is in
+    /// flight: one that is counts as it was reserved, and not what it comes to. The team does not learn how
+    /// much of the cost is a guess: that is in the share's own snapshot. Tokens are not reserved beforehand.
     pub fn end(self) -> Receipt {
         self.pool.close();
         let end = self.pool.snapshot();

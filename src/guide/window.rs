@@ -4,7 +4,7 @@ use std::time::Duration;
 use token_budget_pool::{
     BudgetPool, Child, InvalidChild, Limits, OwnedReservation, Reason, Rejected, Usage,
 };
-use tokio::time::{interval, sleep};
+use tokio::time::{interval, sleep, MissedTickBehavior};
 
 /// A pool between a team and its runs that bounds the tokens of each period. Runs are its children.
 /// It takes part in every call of theirs, and a timer sets it back to zero.
@@ -19,6 +19,8 @@ pub fn window(
     let timed = Arc::downgrade(&window);
     tokio::spawn(async move {
         let mut ticks = interval(period);
+        // After a stall, no period is shorter than the others.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await; // The first one comes at once.
         loop {
             ticks.tick().await;
@@ -30,7 +32,8 @@ pub fn window(
     Ok(window)
 }
 
-/// Reserves. If it is the window that has no room, tries again until it has.
+/// Reserves. If it is the window that has no room, tries again until it has. Put it into a `timeout`: without
+/// the timer it would try for ever.
 pub async fn reserve_in_window(
     run: &Arc<BudgetPool>,
     window: &BudgetPool,
@@ -39,8 +42,8 @@ pub async fn reserve_in_window(
     loop {
         match run.try_reserve_owned(estimate) {
             Err(Rejected::Exceeded(exceeded))
-                if exceeded.level() == window.level() && exceeded.reason() != Reason::NeverFits => {
-            }
+                if exceeded.level().depth() == window.level().depth()
+                    && exceeded.reason() != Reason::NeverFits => {}
             decided => return decided,
         }
         sleep(Duration::from_millis(50)).await;

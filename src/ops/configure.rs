@@ -127,6 +127,7 @@ impl Operation<AMOUNTS, TERMS> for IsOpen {
 pub(crate) struct Open {
     pub(crate) spent: Spent,
     pub(crate) limits: Limits,
+    pub(crate) closed: bool,
 }
 
 impl Operation<AMOUNTS, TERMS> for Open {
@@ -142,7 +143,7 @@ impl Operation<AMOUNTS, TERMS> for Open {
     }
 
     fn change(&self, now: &Words<'_>) -> Change<()> {
-        State::of(now).to_new(self.spent, self.limits, ())
+        State::of(now).to_new(self.spent, self.limits, self.closed, ())
     }
 }
 

@@ -842,7 +842,7 @@ enum Attempt<D> {
     /// The head has moved.
     Lost,
     /// It takes a full attempt: for example, the operation is not plainly accepted, or the terms
-    /// change. Nothing was stored.
+    /// change. Nothing that another thread can see has changed, except that heads of nodes may be raised.
     NotPlain,
 }
 

@@ -163,13 +163,26 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         };
         let number = tree.take(path.length())?;
         tree.node(number)?.describe(path.last(), label);
+        if let Some(parent) = path.last() {
+            tree.node(parent)?.count_child();
+        }
         path.to(number)
     }
 
-    /// Gives back the node at the end of `path`. An update has noted in its state that it is not in use.
+    /// Gives back the node at the end of `path`. An update has noted in its state that it is not in use. If a
+    /// child of it was leaked, the node is not used again: the child would become that of another.
     pub(crate) fn give_back_node(&self, path: &Path) {
-        if let (Some(tree), Some(node)) = (self.tree.get(), path.last()) {
-            tree.give_back(node, path.length() - 1);
+        let Some(tree) = self.tree.get() else { return };
+        let nodes = path.nodes();
+        let Some((&number, above)) = nodes.split_last() else {
+            return;
+        };
+        let node = tree.node(number);
+        if node.is_some_and(|node| !node.has_child()) {
+            tree.give_back(number, above.len());
+        }
+        if let Some(parent) = above.last().and_then(|&parent| tree.node(parent)) {
+            parent.discount_child();
         }
     }
 
@@ -294,33 +307,43 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         self.validate(head).then_some(refusal)
     }
 
-    /// Returns `f` of one state that the node at the end of `path` had. `f` must be total: see [`State`].
-    pub(crate) fn read_below<R>(&self, path: &Path, f: impl Fn(&State<'_, A, T>) -> R) -> R {
+    /// Returns `f` of one state that the node at the end of `path` had. With `whole`, it returns that of all
+    /// levels from the root to the node at one moment, put together by `both`. `f` and `both` must be
+    /// total: see [`State`].
+    pub(crate) fn read_below<R>(
+        &self,
+        path: &Path,
+        whole: bool,
+        f: impl Fn(&State<'_, A, T>) -> R,
+        both: impl Fn(R, R) -> R,
+    ) -> R {
         for _ in 0..looks() {
-            if let Some(seen) = self.read_node(self.head(), path, &f) {
+            if let Some(seen) = self.read_levels(self.head(), path, whole, &f, &both) {
                 return seen;
             }
         }
         let mut claim = self.claim();
         loop {
-            if let Some(seen) = self.read_node(claim.head, path, &f) {
+            if let Some(seen) = self.read_levels(claim.head, path, whole, &f, &both) {
                 return seen;
             }
             claim.head = self.head();
         }
     }
 
-    fn read_node<R>(
+    fn read_levels<R>(
         &self,
         head: Head,
         path: &Path,
+        whole: bool,
         f: impl Fn(&State<'_, A, T>) -> R,
+        both: impl Fn(R, R) -> R,
     ) -> Option<R> {
         let root = self.state(head)?;
-        let wanted = path.levels(false);
+        let wanted = path.levels(whole);
         let found = self.find(head, &root, path, &wanted)?;
         let levels = self.levels(path, &root, &found, &wanted)?;
-        let seen = levels.states().last().map(f);
+        let seen = levels.states().map(f).reduce(both);
         self.validate(head).then_some(seen)?
     }
 
@@ -340,7 +363,9 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
                     return nodes;
                 }
             }
-            let claim = self.claim();
+            let mut claim = self.claim();
+            // The head that came with the claim may be old, and there is only one look.
+            claim.head = self.head();
             let seen = self.read_nodes(claim.head, count, &mut nodes, &in_use, &f);
             drop(claim);
             if seen {

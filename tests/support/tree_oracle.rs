@@ -257,7 +257,10 @@ impl TreeOracle {
         reserved_as_spent: bool,
     ) -> Result<NodeId, InvalidChild> {
         let state = &saved.snapshot;
-        let pool = Oracle::restored(state.limits, self.assumed, state, reserved_as_spent);
+        let mut pool = Oracle::restored(state.limits, self.assumed, state, reserved_as_spent);
+        if state.closed {
+            pool.close();
+        }
         self.adopt(parent, &saved.label, pool)
     }
 
@@ -520,6 +523,25 @@ impl TreeOracle {
 
     pub fn snapshot(&self, id: NodeId) -> OracleSnapshot {
         self.node(id).pool.snapshot()
+    }
+
+    /// In each dimension, the least room of it and all above it.
+    pub fn remaining(&self, id: NodeId) -> Limits {
+        let mut path = self.path(id).into_iter();
+        let mut least = self
+            .snapshot(path.next().expect("a path has an end"))
+            .remaining();
+        for above in path.map(|id| self.snapshot(id).remaining()) {
+            fn lesser<N: Ord>(a: Option<N>, b: Option<N>) -> Option<N> {
+                a.into_iter().chain(b).min()
+            }
+            least.input_tokens = lesser(least.input_tokens, above.input_tokens);
+            least.output_tokens = lesser(least.output_tokens, above.output_tokens);
+            least.total_tokens = lesser(least.total_tokens, above.total_tokens);
+            least.cost = lesser(least.cost, above.cost);
+            least.calls = lesser(least.calls, above.calls);
+        }
+        least
     }
 
     pub fn tree_snapshot(&self, id: NodeId) -> OracleTreeSnapshot {

@@ -80,7 +80,8 @@ fn siblings_compete_for_their_parents_room() {
     for _ in 0..2 {
         b.try_charge(usage(1, 1, 1)).unwrap();
     }
-    assert_eq!(b.remaining().calls, Some(3));
+    assert_eq!(b.snapshot().remaining().calls, Some(3));
+    assert_eq!(b.remaining().calls, Some(0));
     for pool in [&a, &b] {
         assert_eq!(
             pool.try_charge(usage(1, 1, 1)).unwrap_err().level().depth(),

@@ -151,3 +151,25 @@ fn thousands_of_children_leave_exact_sums() {
     );
     assert_nothing_is_reserved(&root);
 }
+
+#[test]
+fn a_child_that_is_leaked_never_becomes_the_child_of_another() {
+    let team = BudgetPool::unconstrained();
+    let run = team
+        .child(Child::new(Limits::unlimited()).label("run 1"))
+        .unwrap();
+    let agent = run
+        .child(Child::new(Limits::unlimited()).label("leaked"))
+        .unwrap();
+    agent.try_charge(usage(1, 1, 1)).unwrap();
+    std::mem::forget(agent);
+    drop(run);
+    let run = team
+        .child(Child::new(Limits::unlimited()).label("run 2"))
+        .unwrap();
+    assert_eq!(run.tree_snapshot().children, []);
+    let all = team.tree_snapshot();
+    let labels: Vec<_> = all.iter().map(|pool| pool.label.as_str()).collect();
+    assert_eq!(labels, ["", "run 2"]);
+    assert_eq!(team.spent().calls, 1);
+}

@@ -50,7 +50,8 @@ fn an_operator_reads_each_node_by_itself() {
     run.try_charge(usage(10, 0, 0)).unwrap();
     let _ = root.charge(usage(85, 0, 0));
     // The room of the child's own limit, and not the root's that is less.
-    assert_eq!(run.remaining().input_tokens, Some(20));
+    assert_eq!(run.snapshot().remaining().input_tokens, Some(20));
+    assert_eq!(run.remaining().input_tokens, Some(5));
     assert_eq!(root.remaining().input_tokens, Some(5));
     assert_eq!((run.level().depth(), root.level().depth()), (1, 0));
     assert!(format!("{run:?}").contains("input_tokens: 10"), "{run:?}");

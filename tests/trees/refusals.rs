@@ -68,6 +68,28 @@ fn the_numbers_of_a_refusal_are_those_of_its_level() {
 }
 
 #[test]
+fn a_message_names_the_root_if_a_pool_below_it_was_asked() {
+    let root = BudgetPool::new(UNLIMITED.calls(1));
+    let run = root.child(labelled("run", UNLIMITED)).unwrap();
+    let _ = run.try_charge(usage(1, 1, 1)).unwrap();
+    let [below, itself] = [&*run, &root].map(|pool| pool.check(usage(1, 1, 1)).unwrap_err());
+    assert_eq!(
+        below.to_string(),
+        "budget limit `calls` of the root exceeded (exhausted): limit=1, spent=1, reserved=0, requested=1"
+    );
+    assert_eq!(
+        itself.to_string(),
+        "budget limit `calls` exceeded (exhausted): limit=1, spent=1, reserved=0, requested=1"
+    );
+    assert_eq!(below, itself);
+    let receipt = run.charge(usage(1, 1, 1)).to_string();
+    assert!(
+        receipt.ends_with("; over limit of the root: calls=1"),
+        "{receipt}"
+    );
+}
+
+#[test]
 fn of_several_levels_the_one_with_the_worst_reason_is_named() {
     let root = BudgetPool::new(UNLIMITED.calls(3));
     let run = root.child(labelled("run", UNLIMITED.calls(2))).unwrap();

@@ -43,6 +43,24 @@ fn a_snapshot_has_the_pool_and_all_below_it_and_no_other() {
 }
 
 #[test]
+fn a_child_that_was_closed_is_closed_again() {
+    let root = BudgetPool::unconstrained();
+    let a = root.child(labelled("a", UNLIMITED)).unwrap();
+    let b = root.child(labelled("b", UNLIMITED.calls(5))).unwrap();
+    a.close();
+    let saved = root.tree_snapshot();
+    for (pool, closed) in [(&a, true), (&b, false)] {
+        let saved = child(&saved, pool.level().label());
+        let again = BudgetPool::unconstrained();
+        let again = again
+            .child(Child::restored(saved, Restore::WithoutReserved))
+            .unwrap();
+        assert_eq!(again.is_closed(), closed);
+        assert_eq!(again.tree_snapshot(), pool.tree_snapshot());
+    }
+}
+
+#[test]
 fn a_pool_without_children_has_a_snapshot_of_itself_alone() {
     let pool = BudgetPool::new(UNLIMITED.calls(1));
     let _ = pool.charge(usage(1, 2, 3));
@@ -184,12 +202,11 @@ fn a_restored_child_changes_nothing_above_and_takes_other_limits() {
     let root = BudgetPool::unconstrained();
     let child = Child::restored(&saved, Restore::WithoutReserved);
     let run = root
-        .child(child.limits(UNLIMITED.calls(2)).label("again"))
+        .child(child.limits(UNLIMITED.calls(2)).label("again").open())
         .unwrap();
     assert_eq!(root.spent(), spent(0, 0, 0, 0));
     assert_eq!(run.spent(), spent(1, 2, 3, 1));
     assert_eq!(run.level().label(), "again");
-    // It is open, as a restored pool is.
     run.try_charge(usage(1, 1, 1)).unwrap();
     assert!(run.try_charge(usage(1, 1, 1)).is_err());
     assert_eq!(root.spent(), spent(1, 1, 1, 1));

@@ -149,6 +149,11 @@ impl AtomicLink {
         now_and_then();
         self.0.fetch_add(value, ordering)
     }
+
+    pub(crate) fn fetch_sub(&self, value: u64, ordering: Ordering) -> u64 {
+        now_and_then();
+        self.0.fetch_sub(value, ordering)
+    }
 }
 
 pub(crate) struct AtomicPtr<T>(real::AtomicPtr<T>);
