@@ -597,7 +597,8 @@ impl AtomicLink {
     }
 
     pub(crate) fn fetch_sub(&self, value: u64, ordering: Ordering) -> u64 {
-        self.0.touch().fetch_sub(value, ordering)
+        self.changed.store(true, Ordering::Relaxed);
+        self.touch().fetch_sub(value, ordering)
     }
 }
 

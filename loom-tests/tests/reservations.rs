@@ -33,6 +33,7 @@ fn reserve_and_drop_beside_a_record() {
 }
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes a quarter of a minute")]
 fn two_reserve_and_end() {
     Scenario::new(
         "two_reserve_and_end",
@@ -84,6 +85,7 @@ fn a_call_shrinks_beside_records() {
 }
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes a quarter of a minute")]
 fn a_stream_that_was_cut_off_beside_records() {
     Scenario::new(
         "a_stream_that_was_cut_off_beside_records",

@@ -67,6 +67,7 @@ fn a_reader_of_the_limits() {
 }
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes a quarter of a minute")]
 fn a_reset_between_records() {
     Scenario::new(
         "a_reset_between_records",

@@ -115,6 +115,7 @@ fn a_look_beside_a_lane_handed_over() {
 
 /// The terms of a lane that the look does not know yet.
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes a quarter of a minute")]
 pub(crate) fn a_look_at_a_lane_not_known_here() {
     case()
         .one_amount()

@@ -162,7 +162,9 @@ impl Subject {
             }
             Look => Answer::Saw(self.flag.load(Ordering::Acquire)),
             Peek(names) => {
-                let state = self.register.read_below(&known.path(names), State::of);
+                let state =
+                    self.register
+                        .read_below(&known.path(names), false, State::of, |above, _| above);
                 if claimed() {
                     sync::count(Event::ReaderClaimed);
                 }
