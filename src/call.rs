@@ -96,7 +96,8 @@ impl<P: Borrow<BudgetPool>> Call<P> {
     /// assert_eq!(pool.snapshot().calls_in_flight, 0);
     /// # Ok::<(), token_budget_pool::Rejected>(())
     /// ```
-    #[inline]
+    // `inline(always)`: see `try_charge`.
+    #[inline(always)]
     pub fn settle(mut self, actual: Usage) -> Receipt {
         self.state.settle(actual)
     }

@@ -126,7 +126,8 @@ impl<P: Borrow<BudgetPool>> CallState<P> {
         receipt
     }
 
-    #[inline]
+    // `inline(always)`: see `try_charge`.
+    #[inline(always)]
     pub(crate) fn settle(&mut self, actual: Usage) -> Receipt {
         let unpriced = actual.cost.is_none();
         let mut new = self.beyond_reported(actual);
@@ -205,7 +206,8 @@ impl<P: Borrow<BudgetPool>> CallState<P> {
 
     /// Ends the call, which came to `new` beyond what was reported. `forfeited` is the part of its cost
     /// that counts only because it was reserved.
-    #[inline]
+    // `inline(always)`: see `try_charge`.
+    #[inline(always)]
     fn end(
         &mut self,
         new: Tally,
@@ -226,7 +228,8 @@ impl<P: Borrow<BudgetPool>> CallState<P> {
         self.count(settle, over_reported)
     }
 
-    #[inline]
+    // `inline(always)`: see `try_charge`.
+    #[inline(always)]
     fn count(&self, settle: Settle, over_reported: Excess) -> Receipt {
         let overrun = Excess::of(settle.spend, self.reserved);
         self.pool.borrow().settle(&settle, overrun, over_reported)

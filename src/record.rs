@@ -106,7 +106,7 @@ impl BudgetPool {
 
     /// Read current totals: what was spent, all of one moment. Reservations are not in
     /// it, see [`snapshot`](Self::snapshot).
-    #[inline]
+    #[inline(always)]
     pub fn totals(&self) -> Totals {
         self.read(|now| Spent::of(now.spent(), Guesses::default()))
             .into()

@@ -43,7 +43,8 @@ impl BudgetPool {
     /// assert!(pool.try_reserve(estimate).is_ok());
     /// # Ok::<(), token_budget_pool::Rejected>(())
     /// ```
-    #[inline]
+    // `inline(always)`: see `try_charge`.
+    #[inline(always)]
     pub fn try_reserve(&self, estimate: Usage) -> Result<Reservation<&BudgetPool>, Rejected> {
         let reserved = self.reserve(estimate)?;
         Ok(Reservation::new(self, reserved, estimate))
@@ -131,7 +132,8 @@ impl BudgetPool {
         Ok(Reservation::new(Arc::clone(self), reserved, fixed))
     }
 
-    #[inline]
+    // `inline(always)`: see `try_charge`.
+    #[inline(always)]
     fn reserve(&self, estimate: Usage) -> Result<Tally, Rejected> {
         let request = self.request(estimate);
         let own = Tally::default();

@@ -264,7 +264,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
     }
 
     /// Returns `f` of one state that existed. `f` must be total: see [`State`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read<R>(&self, f: impl Fn(&State<'_, A, T>) -> R) -> R {
         for _ in 0..looks() {
             if let Some(seen) = self.read_at(self.head(), &f) {
