@@ -23,7 +23,7 @@ use crate::scenario::{Op, Scenario};
 use crate::sync::{self, Event};
 
 /// Executions under each scheduler, if the environment does not say otherwise.
-const EXECUTIONS: usize = 2_500;
+const EXECUTIONS: usize = 1_500;
 
 /// Each run is the same. `SHUTTLE_RANDOM_SEED` in the environment is for another one.
 const SEED: u64 = 0;

@@ -231,7 +231,8 @@ fn one_thread_charges_the_nodes_like_a_plain_loop() {
 #[test]
 fn one_thread_reserves_at_the_nodes_like_a_plain_loop() {
     let (calls, tree) = (calls(), tree());
-    for limits in all_limits() {
+    // Some of them: the program is slow without optimisations.
+    for limits in all_limits().into_iter().skip(2).step_by(3) {
         let mut model = Model::of(&tree);
         let mut in_flight: VecDeque<Option<usize>> = VecDeque::new();
         let settle = |model: &mut Model<'_>, call: Option<usize>| {

@@ -53,6 +53,7 @@ fn a_follower_of_a_new_lane() {
 }
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 fn lane_1_is_handed_over() {
     case()
         .setup([Hold, Do(Put(1))])

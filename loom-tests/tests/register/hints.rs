@@ -75,6 +75,7 @@ fn a_look_races_with_raises() {
 
 /// One that looks as often as it may, claims a lane.
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 fn a_look_that_gives_up() {
     full(false)
         .one_amount()

@@ -19,6 +19,7 @@ pub(crate) fn two_writers_twice() {
 }
 
 #[test]
+#[ignore = "takes seconds"]
 pub(crate) fn two_writers_twice_exactly() {
     case()
         .limit(9)
@@ -133,6 +134,7 @@ fn a_holder_comes_back_and_is_refused() {
 }
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 pub(crate) fn a_holder_comes_back_beside_two_writers() {
     case()
         .one_amount()
@@ -150,6 +152,7 @@ pub(crate) fn a_holder_comes_back_beside_two_writers() {
 }
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 pub(crate) fn three_writers() {
     case()
         .one_amount()

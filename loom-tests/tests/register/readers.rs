@@ -80,6 +80,7 @@ pub(crate) fn two_are_refused() {
 
 /// A reader that looks once, and then claims a lane.
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 fn a_reader_that_claims() {
     case()
         .looks(1)
@@ -91,6 +92,7 @@ fn a_reader_that_claims() {
 
 /// One that claims at once: then a writer takes a detour, and the head moves under the claim.
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 fn a_reader_that_claims_at_once() {
     case()
         .looks(0)

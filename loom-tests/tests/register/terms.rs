@@ -58,6 +58,7 @@ fn terms_change_beside_a_reader() {
 /// The line of the first terms is written again, with other amounts, while a slow reader
 /// still follows the first reference.
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 fn a_line_is_used_again_beside_a_reader() {
     case()
         .one_amount()
@@ -101,6 +102,7 @@ pub(crate) fn terms_from_a_holder_that_comes_back_beside_a_reader() {
 /// Terms of lane 1, then of lane 2, then the first line of lane 1 again, and a reader that still
 /// follows the reference to it.
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 pub(crate) fn a_lane_is_used_again_beside_a_reader() {
     case()
         .one_amount()

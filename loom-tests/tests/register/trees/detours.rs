@@ -145,6 +145,7 @@ pub(crate) fn lane_1_is_handed_over_between_siblings() {
 
 /// The holder of lane 0 reads a list of lane 1 that is being written again.
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 pub(crate) fn a_torn_list() {
     tree()
         .setup([
@@ -182,7 +183,28 @@ pub(crate) fn a_torn_list_misses_an_entry() {
         );
 }
 
+/// The same, with an update after it that would use what the holder has overwritten.
 #[test]
+#[ignore = "takes a minute"]
+pub(crate) fn a_torn_list_and_the_slot_in_use() {
+    tree()
+        .setup([
+            Do(Make(&[1], 99)),
+            Do(Make(&[2], 99)),
+            Do(Add(&[1], 1)),
+            Hold,
+            Do(Limit(&[], 90)),
+            Free,
+            Begin(0, Add(&[1], 2)),
+        ])
+        .role([])
+        .role([Add(&[2], 4), Add(&[2], 8), Add(&[1], 16)])
+        .preemptions(2, 1)
+        .check([1, 1], [1, 1], &[Event::Lost, Event::Moved, Event::Raised]);
+}
+
+#[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 pub(crate) fn a_torn_list_misses_an_entry_exactly() {
     tree()
         .exactly()

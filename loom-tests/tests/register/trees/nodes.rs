@@ -42,6 +42,7 @@ pub(crate) fn the_first_is_made_beside_a_reader() {
 }
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 pub(crate) fn one_is_given_back_beside_an_update() {
     tree()
         .setup([Do(Make(&[1], 9)), Do(Make(&[2], 9)), Do(Add(&[1], 1))])

@@ -5,6 +5,7 @@ use super::step::{Add, Make, Peek};
 use crate::sync::Event;
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 pub(crate) fn paths_change() {
     tree()
         .setup([Do(Make(&[1], 99)), Do(Make(&[2], 99))])

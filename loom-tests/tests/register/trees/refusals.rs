@@ -5,6 +5,7 @@ use super::step::{Add, Make, Reset};
 use crate::sync::Event;
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 pub(crate) fn refused_beside_a_sibling() {
     tree()
         .limit(99)

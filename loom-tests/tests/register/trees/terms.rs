@@ -15,6 +15,7 @@ pub(crate) fn a_limit_changes_beside_updates() {
 }
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 pub(crate) fn a_limit_changes_beside_a_sibling() {
     tree()
         .limit(99)
