@@ -317,6 +317,13 @@ impl Node {
             .read_below(&self.path, false, look, |above, _| above)
     }
 
+    /// Whether some level is closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        let closed = |words: &Words<'_>| State::of(words).is_closed();
+        self.root()
+            .read_below(&self.path, true, closed, |above, below| above | below)
+    }
+
     /// The room at one moment on all levels, in each dimension that of the level with the least.
     pub(crate) fn remaining(&self) -> Limits {
         let room = |words: &Words<'_>| State::of(words).snapshot().remaining();

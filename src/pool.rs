@@ -13,7 +13,7 @@ use crate::layout::{self, Fixed, Register, State, AMOUNTS, TERMS};
 use crate::level::Level;
 use crate::limits::Limits;
 use crate::ops::admit::{Charge, Reserve};
-use crate::ops::configure::{Close, IsOpen, Reset, SetLimits};
+use crate::ops::configure::{Close, Reset, SetLimits};
 use crate::ops::request::Request;
 use crate::ops::settle::Settle;
 use crate::receipt::{Excess, Receipt};
@@ -237,7 +237,10 @@ impl BudgetPool {
 
     /// Whether the pool, or one above it, was [closed](Self::close).
     pub fn is_closed(&self) -> bool {
-        self.refusal(&IsOpen).is_some()
+        match &self.place {
+            Place::Root(_) => self.read(|now| now.is_closed()),
+            Place::Child(node) => node.is_closed(),
+        }
     }
 
     /// Where in its tree it is, and what it is called. A pool that is not a child is
@@ -256,9 +259,10 @@ impl BudgetPool {
         self.read(|now| now.limits())
     }
 
-    /// Replace all limits of this pool (not of those above or below it), while others record. Returns the old ones. What `limits` leaves at
-    /// `None` is unlimited from then on; to change one and keep the others, there is
-    /// [`update_limits`](Self::update_limits).
+    /// Replaces all limits of this pool, while others record, and returns the old ones.
+    ///
+    /// Pools above and below keep theirs. What `limits` leaves at `None` is unlimited from then on. To change
+    /// one and keep the others, there is [`update_limits`](Self::update_limits).
     ///
     /// Once this has returned, no call that comes after is judged by the old limits; none is
     /// ever judged by a mixture. Limits below what is spent are legal: they change no totals and undo

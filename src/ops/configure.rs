@@ -95,33 +95,6 @@ impl Operation<AMOUNTS, TERMS> for Close {
     }
 }
 
-/// Is refused if the pool or one above it is closed. It is only asked, and never run.
-#[derive(Clone, Copy)]
-pub(crate) struct IsOpen;
-
-/// The refusal: one of them is closed.
-pub(crate) struct IsClosed;
-
-impl Operation<AMOUNTS, TERMS> for IsOpen {
-    type Done = ();
-    type Refusal = IsClosed;
-
-    const ON_WHOLE_PATH: bool = true;
-
-    fn is_plain(&self, _: &Words<'_>) -> bool {
-        false
-    }
-
-    fn refusal(&self, now: &Words<'_>) -> Option<IsClosed> {
-        State::of(now).is_closed().then_some(IsClosed)
-    }
-
-    fn change(&self, now: &Words<'_>) -> Change<()> {
-        let now = State::of(now);
-        now.to(now.spent(), now.reserved(), ())
-    }
-}
-
 /// Gives a node that is not in use the state of a new pool.
 #[derive(Clone, Copy)]
 pub(crate) struct Open {

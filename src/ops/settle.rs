@@ -99,9 +99,8 @@ impl Operation<AMOUNTS, TERMS> for Settle {
     }
 
     fn both(above: Settled, below: Settled) -> Settled {
-        let judged = if below.judged.over_limit().any() {
-            below.judged
-        } else if above.judged.over_limit().any() {
+        let is_over = |settled: &Settled| settled.judged.over_limit().any();
+        let judged = if is_over(&above) && !is_over(&below) {
             above.judged
         } else {
             below.judged

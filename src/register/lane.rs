@@ -132,6 +132,23 @@ impl<V: Send + Sync> Further<V> {
         })
     }
 
+    /// The value of lane `number`. Appends it, and its parents, if they are not there.
+    #[cold]
+    pub(super) fn get_or_append(&self, number: usize, new: impl Fn() -> V) -> &V {
+        loop {
+            if let Some(value) = self.get(number) {
+                return value;
+            }
+            // Its parents first: another thread may be at it too.
+            for shift in (0..=number.ilog2()).rev() {
+                let parent = number >> shift;
+                if self.get(parent).is_none() {
+                    self.append(parent, new());
+                }
+            }
+        }
+    }
+
     /// Where the value of lane `number` is or will be. The number is at least 1. Its bits after the
     /// highest one say which way to go at each entry.
     fn place(&self, number: usize) -> Option<&Next<V>> {

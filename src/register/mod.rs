@@ -266,21 +266,27 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
     /// Returns `f` of one state that existed. `f` must be total: see [`State`].
     #[inline(always)]
     pub(crate) fn read<R>(&self, f: impl Fn(&State<'_, A, T>) -> R) -> R {
+        self.look_until_seen(|head| self.read_at(head, &f))
+    }
+
+    /// Returns what `look` sees as of a head. It is `None` if the head has moved.
+    #[inline(always)]
+    fn look_until_seen<R>(&self, look: impl Fn(Head) -> Option<R>) -> R {
         for _ in 0..looks() {
-            if let Some(seen) = self.read_at(self.head(), &f) {
+            if let Some(seen) = look(self.head()) {
                 return seen;
             }
         }
-        self.read_claimed(f)
+        self.read_claimed(look)
     }
 
     /// Reads while holding a lane. So only updates from other lanes can interfere.
     #[cold]
     #[inline(never)]
-    fn read_claimed<R>(&self, f: impl Fn(&State<'_, A, T>) -> R) -> R {
+    fn read_claimed<R>(&self, look: impl Fn(Head) -> Option<R>) -> R {
         let mut claim = self.claim();
         loop {
-            if let Some(seen) = self.read_at(claim.head, &f) {
+            if let Some(seen) = look(claim.head) {
                 return seen;
             }
             claim.head = self.head();
@@ -306,7 +312,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
             return self.update_by_hint(operation).into();
         }
         let Some(mut claim) = self.try_claim(0, &self.lane) else {
-            return self.update_in_turn(operation).into();
+            return self.update_in_turn(&Path::ROOT, operation).into();
         };
         let Lane { first, second, .. } = &self.lane;
         let head = claim.head;
@@ -333,11 +339,11 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
 
     #[cold]
     #[inline(never)]
-    fn update_in_turn<O>(&self, operation: O) -> Answer<O::Done, O::Refusal>
+    fn update_in_turn<O>(&self, path: &Path, operation: O) -> Answer<O::Done, O::Refusal>
     where
         O: Operation<A, T>,
     {
-        self.update_claimed(self.take_turn(), &Path::ROOT, &operation)
+        self.update_claimed(self.take_turn(), path, &operation)
     }
 
     /// Continues an update that holds lane 0 already.

@@ -54,23 +54,8 @@ impl<const A: usize, const T: usize> Node<A, T> {
         if number == 0 {
             return &self.lane;
         }
-        self.further_lane_to_write(number)
-    }
-
-    #[cold]
-    fn further_lane_to_write(&self, number: usize) -> &Lane<A, T> {
-        loop {
-            if let Some(lane) = self.further.get(number) {
-                return lane;
-            }
-            // Its parents first: another lane's holder may be at it too.
-            for shift in (0..=number.ilog2()).rev() {
-                let parent = number >> shift;
-                if self.further.get(parent).is_none() {
-                    self.further.append(parent, Lane::empty(ClaimWord::HELD));
-                }
-            }
-        }
+        self.further
+            .get_or_append(number, || Lane::empty(ClaimWord::HELD))
     }
 
     /// The place of the current slot as of `head`, if no list has it. `None` if `head` is no longer the
@@ -230,25 +215,12 @@ impl<const A: usize, const T: usize> Tree<A, T> {
     pub(super) fn list_to_write(&self, place: Place) -> &List {
         let lists = match place.lane() {
             0 => &self.lists,
-            number => self.further_lists_to_write(number),
+            number => {
+                let new = || [List::empty(), List::empty()];
+                self.further_lists.get_or_append(number, new)
+            }
         };
         &lists[place.which()]
-    }
-
-    #[cold]
-    fn further_lists_to_write(&self, number: usize) -> &Lists {
-        loop {
-            if let Some(lists) = self.further_lists.get(number) {
-                return lists;
-            }
-            for shift in (0..=number.ilog2()).rev() {
-                let parent = number >> shift;
-                if self.further_lists.get(parent).is_none() {
-                    let lists = [List::empty(), List::empty()];
-                    self.further_lists.append(parent, lists);
-                }
-            }
-        }
     }
 
     /// Node `number`, if this thread knows it already.

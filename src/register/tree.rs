@@ -203,7 +203,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         }
         match self.try_claim(0, &self.lane) {
             Some(claim) => self.update_in_tree(claim, path, operation),
-            None => self.update_at_in_turn(path, operation),
+            None => self.update_in_turn(path, operation),
         }
     }
 
@@ -245,15 +245,6 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
 
     #[cold]
     #[inline(never)]
-    fn update_at_in_turn<O>(&self, path: &Path, operation: O) -> Answer<O::Done, O::Refusal>
-    where
-        O: Operation<A, T>,
-    {
-        self.update_claimed(self.take_turn(), path, &operation)
-    }
-
-    #[cold]
-    #[inline(never)]
     fn update_at_again<O>(
         &self,
         claim: Claim<'_, A, T>,
@@ -271,18 +262,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
     where
         O: Operation<A, T>,
     {
-        for _ in 0..looks() {
-            if let Some(refusal) = self.decide_at(self.head(), path, operation) {
-                return refusal;
-            }
-        }
-        let mut claim = self.claim();
-        loop {
-            if let Some(refusal) = self.decide_at(claim.head, path, operation) {
-                return refusal;
-            }
-            claim.head = self.head();
-        }
+        self.look_until_seen(|head| self.decide_at(head, path, operation))
     }
 
     /// Decides as a reader, and returns the refusal, if there is one. Writes nothing.
@@ -299,10 +279,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
     where
         O: Operation<A, T>,
     {
-        let root = self.state(head)?;
-        let wanted = path.levels(O::ON_WHOLE_PATH);
-        let found = self.find(head, &root, path, &wanted)?;
-        let levels = self.levels(path, &root, &found, &wanted)?;
+        let levels = self.levels_at(head, path, O::ON_WHOLE_PATH)?;
         let refusal = levels.decide(operation).1;
         self.validate(head).then_some(refusal)
     }
@@ -317,37 +294,22 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         f: impl Fn(&State<'_, A, T>) -> R,
         both: impl Fn(R, R) -> R,
     ) -> R {
-        for _ in 0..looks() {
-            if let Some(seen) = self.read_levels(self.head(), path, whole, &f, &both) {
-                return seen;
-            }
-        }
-        let mut claim = self.claim();
-        loop {
-            if let Some(seen) = self.read_levels(claim.head, path, whole, &f, &both) {
-                return seen;
-            }
-            claim.head = self.head();
-        }
+        self.look_until_seen(|head| {
+            let levels = self.levels_at(head, path, whole)?;
+            let seen = levels.states().map(&f).reduce(&both);
+            self.validate(head).then_some(seen)?
+        })
     }
 
-    fn read_levels<R>(
-        &self,
-        head: Head,
-        path: &Path,
-        whole: bool,
-        f: impl Fn(&State<'_, A, T>) -> R,
-        both: impl Fn(R, R) -> R,
-    ) -> Option<R> {
+    /// The states of all levels of `path` as of `head`, or of the last one. `None` if the head has moved.
+    fn levels_at(&self, head: Head, path: &Path, whole: bool) -> Option<Levels<'_, A, T>> {
         let root = self.state(head)?;
         let wanted = path.levels(whole);
         let found = self.find(head, &root, path, &wanted)?;
-        let levels = self.levels(path, &root, &found, &wanted)?;
-        let seen = levels.states().map(f).reduce(both);
-        self.validate(head).then_some(seen)?
+        self.levels(path, &root, &found, &wanted)
     }
 
-    /// Returns `f` of the root and of every node for which `in_use` holds, all of one moment. Both must be
+    /// Returns `f` of the root and of every node for which `in_use` holds, all at one moment. Both must be
     /// total: see [`State`].
     pub(crate) fn read_tree<R>(
         &self,
@@ -663,7 +625,7 @@ struct Levels<'a, const A: usize, const T: usize> {
 }
 
 impl<const A: usize, const T: usize> Levels<'_, A, T> {
-    fn states(&self) -> impl DoubleEndedIterator<Item = &State<'_, A, T>> {
+    fn states(&self) -> impl Iterator<Item = &State<'_, A, T>> {
         self.states.iter().flatten()
     }
 
