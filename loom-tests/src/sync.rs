@@ -541,8 +541,8 @@ impl AtomicU64 {
 /// A word of a tree that is in no lane.
 ///
 /// Most of them never change in a scenario: a list has seven entries, and a path has two nodes or three.
-/// To store again the value that a word has had all the time is left out. It could not be told from
-/// what was there, but loom would try each of these stores for each load. (A fence that such a store
+/// So a store of the value that a word has had from the start is left out. No load could tell the
+/// difference, but loom would try each of these stores for each load. (A fence that such a store
 /// would pass on is not passed on. So there is less order than in the code, not more.)
 pub(crate) struct AtomicLink {
     atomic: Watched<real::AtomicU64>,

@@ -23,6 +23,8 @@ mod mixed;
 mod oracle;
 #[path = "../stress/ratio.rs"]
 mod ratio;
+#[path = "../support/strategies.rs"]
+mod strategies;
 #[path = "../stress/together.rs"]
 mod together;
 #[path = "../support/tree_oracle.rs"]

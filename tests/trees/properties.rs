@@ -2,36 +2,10 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use token_budget_pool::{Limits, Usage, Usd};
+use token_budget_pool::{Limits, Usd};
 
+use crate::strategies::{edgy, small, usage};
 use crate::tree_program::{follows_the_oracle, Op};
-
-/// Small amounts, so that sums of a few end just below a limit, on it or just above.
-fn small() -> BoxedStrategy<u64> {
-    prop_oneof![2 => Just(0), 8 => 0..=12_u64].boxed()
-}
-
-/// Mostly small ones, and those where counting ends.
-fn edgy() -> BoxedStrategy<u64> {
-    prop_oneof![
-        8 => 0..=12_u64,
-        1 => (0..=3_u64).prop_map(|less| u64::MAX - less),
-        1 => (0..=3_u64).prop_map(|more| (1 << 63) - 2 + more),
-        1 => any::<u64>(),
-    ]
-    .boxed()
-}
-
-fn usage(amount: BoxedStrategy<u64>) -> BoxedStrategy<Usage> {
-    let cost = proptest::option::weighted(0.85, amount.clone());
-    (amount.clone(), amount, cost)
-        .prop_map(|(input, output, cost)| {
-            let mut usage = Usage::tokens(input, output);
-            usage.cost = cost.map(Usd::from_nanos);
-            usage
-        })
-        .boxed()
-}
 
 fn limits(amount: BoxedStrategy<u64>) -> BoxedStrategy<Limits> {
     // Each level limits few dimensions. Otherwise the first limits would refuse everything, and no other

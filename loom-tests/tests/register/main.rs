@@ -9,7 +9,7 @@
 //! program for each thread.
 
 #[path = "../../../src/register/mod.rs"]
-// Only pools use `fixed`.
+// Only pools use `fixed`, and some names that it exports.
 #[allow(dead_code, unused_imports)]
 mod register;
 // `loom-tests/src/scenario.rs` uses the rest of it.

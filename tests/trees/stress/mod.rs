@@ -1,5 +1,5 @@
-//! Native threads on one tree: no limit is passed at any level, every sum is exact, and every snapshot of
-//! the tree is of one moment.
+//! Native threads on one tree: no limit is passed at any level, every sum is exact, and every snapshot
+//! of the tree shows one moment.
 //!
 //! No test waits for a time to pass. One that has to see something happen goes on until it did.
 

@@ -1,4 +1,4 @@
-//! A snapshot of a tree is of one moment: at each level, what is spent is what the children have spent
+//! A snapshot of a tree shows one moment: at each level, what is spent is what the children have spent
 //! and what was charged to the pool itself. That holds while others write.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -80,8 +80,7 @@ impl TreeCase {
         self
     }
 
-    /// How far loom preempts, under each shim: if nothing is said, 2, and 1 for three roles or under
-    /// the ghost shim.
+    /// How far loom preempts, under each shim. If nothing is said, it is 1.
     pub(crate) fn preemptions(self, plain: usize, ghost: usize) -> Self {
         Self {
             preemptions: Some([plain, ghost]),
@@ -94,8 +93,7 @@ impl TreeCase {
     #[track_caller]
     pub(crate) fn check<const N: usize>(self, plain: [u64; N], ghost: [u64; N], events: &[Event]) {
         let least = if GHOST { &ghost[..] } else { &plain[..] };
-        let usual = [1, 1];
-        let bound = Some(self.preemptions.unwrap_or(usual)[usize::from(GHOST)]);
+        let bound = Some(self.preemptions.unwrap_or([1, 1])[usize::from(GHOST)]);
         let explore = |order: &[usize], bound| self.explore(order, bound);
         check_orders(self.roles.len(), least, bound, events, explore);
     }

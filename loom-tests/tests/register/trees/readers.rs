@@ -39,7 +39,7 @@ pub(crate) fn a_reader_of_all_beside_siblings() {
         .check([660, 350], [1_300, 1_800], &[Event::Moved, Event::Raised]);
 }
 
-/// It is told no, or yes, as of one moment.
+/// The answer, no or yes, holds for one moment.
 #[test]
 pub(crate) fn a_reader_of_a_path() {
     tree()
