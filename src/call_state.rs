@@ -101,7 +101,7 @@ impl<P: Borrow<BudgetPool>> CallState<P> {
         if most.cost.is_none() {
             release.cost = 0;
         }
-        self.pool.borrow().update_always(Settle {
+        self.pool.borrow().change_reserved(Settle {
             release,
             ..Settle::default()
         });

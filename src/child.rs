@@ -324,6 +324,13 @@ impl Node {
             .read_below(&self.path, true, closed, |above, below| above | below)
     }
 
+    /// Whether somebody waits at some level.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        let waited_for = |words: &Words<'_>| State::of(words).is_waited_for();
+        self.root()
+            .read_below(&self.path, true, waited_for, |above, below| above | below)
+    }
+
     /// The room at one moment on all levels, in each dimension that of the level with the least.
     pub(crate) fn remaining(&self) -> Limits {
         let room = |words: &Words<'_>| State::of(words).snapshot().remaining();

@@ -6,7 +6,8 @@
 use crate::dimension::{Dimension, Guesses, Tally};
 use crate::limits::Limits;
 use crate::money::Usd;
-use crate::register::{self, MARK_BITS};
+use crate::queue::Queue;
+use crate::register::{self, OnceBox, MARK_BITS};
 use crate::snapshot::Snapshot;
 use crate::usage::{Amounts, Spent};
 
@@ -28,20 +29,22 @@ const FORFEITED_COST: usize = LIMITS + 1;
 /// Flags, and the upper bits of the number of calls:
 ///
 /// ```text
-///    63        60       56      55      44           0
-/// | closed |  | limited | in use |     | calls / 2^19 |
+///    63         62           60       56      55      44           0
+/// | closed | waited for |  | limited | in use |     | calls / 2^19 |
 /// ```
 ///
 /// `limited` has a bit for each dimension, which is set if the dimension has a limit. (The limit's own
 /// word does not say so, since `u64::MAX` may be a limit.) A node of a tree is `in use` while a child is
-/// there. A node that was never used has zeros, so it is not. A root does not need the bit.
+/// there. A node that was never used has zeros, so it is not. A root does not need the bit. It is `waited for`
+/// while somebody waits at this level: see `queue.rs`.
 const FLAGS_AND_CALLS: usize = LIMITS + 2;
 
 const UPPER_CALLS: u64 = (1 << (u64::BITS - CALL_BITS)) - 1;
 const CLOSED: u64 = 1 << 63;
+const WAITED_FOR: u64 = 1 << 62;
 const IN_USE: u64 = 1 << 55;
 
-// `State::word_with_closed_bit` promises that bit 61 is clear.
+// `State::word_with_rare_bits` promises that bit 61 is clear.
 const _: () = assert!(limited(Dimension::ALL[LIMITS - 1]) < 1 << 61);
 
 #[inline(always)]
@@ -66,12 +69,14 @@ pub(crate) type Register = register::Register<AMOUNTS, TERMS, Fixed>;
 pub(crate) type Words<'a> = register::State<'a, AMOUNTS, TERMS>;
 pub(crate) type Change<D> = register::Change<AMOUNTS, TERMS, D>;
 
-/// What never changes during a pool's life.
-#[derive(Clone, Copy, Default)]
+/// What is set once in a pool's life.
+#[derive(Default)]
 pub(crate) struct Fixed {
     pub(crate) assumed_cost: Option<Usd>,
     /// The cap on cost in dollars, as it was given to `with_caps`.
     pub(crate) cost_cap: Option<f64>,
+    /// Those that wait, once somebody has waited.
+    pub(crate) queue: OnceBox<Queue>,
 }
 
 /// A register in which `spent` is spent and nothing is reserved.
@@ -129,10 +134,10 @@ impl<'a> State<'a> {
         self.flags_and_calls & !UPPER_CALLS
     }
 
-    /// A word whose bit 63 is set if the pool is closed. Bits 62 and 61 are clear. The other bits may be
-    /// anything.
+    /// A word whose bit 63 is set if the pool is closed, and bit 62 if somebody waits. Bit 61 is clear. The
+    /// other bits may be anything.
     #[inline(always)]
-    pub(crate) fn word_with_closed_bit(&self) -> u64 {
+    pub(crate) fn word_with_rare_bits(&self) -> u64 {
         self.flags_and_calls
     }
 
@@ -156,6 +161,18 @@ impl<'a> State<'a> {
     #[inline(always)]
     pub(crate) fn is_closed(&self) -> bool {
         self.flags() & CLOSED != 0
+    }
+
+    /// Whether somebody waits at this level.
+    #[inline(always)]
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.flags() & WAITED_FOR != 0
+    }
+
+    /// A set of levels, one bit for each depth: this level, if somebody waits there.
+    #[inline(always)]
+    pub(crate) fn waited_for(&self) -> u8 {
+        u8::from(self.is_waited_for()) << self.depth()
     }
 
     /// Whether it is of a node that is in use.
@@ -220,13 +237,24 @@ impl<'a> State<'a> {
     /// The change to other limits.
     pub(crate) fn to_limits<D>(self, limits: Limits, done: D) -> Change<D> {
         let (limits, limited) = words_of(limits);
-        let flags = limited | self.flags() & (CLOSED | IN_USE);
+        let flags = limited | self.flags() & (CLOSED | WAITED_FOR | IN_USE);
         self.to_terms(limits, flags, done)
     }
 
     /// The change to a closed pool.
     pub(crate) fn to_closed<D>(self, done: D) -> Change<D> {
         self.to_terms(self.limit_words(), self.flags() | CLOSED, done)
+    }
+
+    /// The change to the same state, with the mark or without it.
+    pub(crate) fn to_waited_for<D>(self, waited_for: bool, done: D) -> Change<D> {
+        let mark = if waited_for { WAITED_FOR } else { 0 };
+        self.to_terms(self.limit_words(), self.flags() & !WAITED_FOR | mark, done)
+    }
+
+    /// The change to the same state.
+    pub(crate) fn to_same<D>(self, done: D) -> Change<D> {
+        change(self.spent(), self.reserved(), None, done)
     }
 
     /// The change to the state of a node in use in which `spent` is spent and nothing is reserved, whatever

@@ -169,6 +169,7 @@ mod money;
 mod ops;
 mod pool;
 mod price;
+mod queue;
 mod receipt;
 mod record;
 mod register;
@@ -181,6 +182,7 @@ mod snapshot;
 mod sync;
 mod tree_snapshot;
 mod usage;
+mod wait;
 
 pub use builder::{Builder, Restore};
 pub use call::{Call, OwnedCall};

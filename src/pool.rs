@@ -12,10 +12,11 @@ use crate::dimension::{Guesses, Tally};
 use crate::layout::{self, Fixed, Register, State, AMOUNTS, TERMS};
 use crate::level::Level;
 use crate::limits::Limits;
-use crate::ops::admit::{Charge, Reserve};
+use crate::ops::admit::{Charge, Charged, Reserve};
 use crate::ops::configure::{Close, Reset, SetLimits};
 use crate::ops::request::Request;
 use crate::ops::settle::Settle;
+use crate::queue;
 use crate::receipt::{Excess, Receipt};
 use crate::register::{Operation, Path};
 use crate::rejection::Rejected;
@@ -127,19 +128,21 @@ impl BudgetPool {
         if usage.cost.is_none() {
             return self.try_charge_unpriced(usage);
         }
-        self.admit(Charge {
+        let charged = self.admit(Charge {
             request: Request::call(usage),
             unpriced: false,
-        })
+        })?;
+        Ok(self.charged(charged))
     }
 
     #[cold]
     #[inline(never)]
     fn try_charge_unpriced(&self, usage: Usage) -> Result<Spent, Rejected> {
-        self.admit(Charge {
+        let charged = self.admit(Charge {
             request: self.request(usage),
             unpriced: true,
-        })
+        })?;
+        Ok(self.charged(charged))
     }
 
     /// Count one call's usage that is spent already. It never fails: it counts also
@@ -202,7 +205,7 @@ impl BudgetPool {
             own: Tally::default(),
         };
         match self.refusal(&reserve) {
-            Some(rejected) => Err(rejected.labelled(|depth| self.level_at(depth))),
+            Some(rejected) => Err(self.labelled(rejected)),
             None => Ok(()),
         }
     }
@@ -280,7 +283,9 @@ impl BudgetPool {
     pub fn set_limits(&self, limits: Limits) -> Limits {
         let set = SetLimits { limits, over: None };
         // It is never refused, since it asks for no limits in particular.
-        self.update(set).unwrap_or(limits)
+        let old = self.update(set).unwrap_or(limits);
+        self.note_everything();
+        old
     }
 
     /// Change the limits from what they are, while others record and change them too.
@@ -314,6 +319,7 @@ impl BudgetPool {
                 over: Some(old),
             };
             if self.update(set).is_ok() {
+                self.note_everything();
                 return limits;
             }
         }
@@ -326,7 +332,7 @@ impl BudgetPool {
     /// In a tree this is about this pool alone: those above keep what was spent, and so do those below. So a
     /// child that a timer resets is a limit per minute or per day.
     pub fn reset(&self) {
-        self.update_always(Reset);
+        let _ = self.take();
     }
 
     /// [`reset`](Self::reset), and return what was cleared, in the same step: the
@@ -344,7 +350,9 @@ impl BudgetPool {
     /// ```
     #[must_use = "what was spent is nowhere else any more; `reset` discards it"]
     pub fn take(&self) -> Spent {
-        self.update_always(Reset)
+        let spent = self.update_always(Reset);
+        self.note_everything();
+        spent
     }
 
     /// Close the pool, for good: every admission is refused from then on, even of a
@@ -378,7 +386,9 @@ impl BudgetPool {
     /// });
     /// ```
     pub fn close(&self) -> bool {
-        self.update(Close).is_ok()
+        let was_open = self.update(Close).is_ok();
+        self.note_everything();
+        was_open
     }
 
     #[inline(always)]
@@ -420,6 +430,9 @@ impl BudgetPool {
             },
             Place::Child(node) => node.settle(apart(settle)),
         };
+        if settled.waited_for != 0 {
+            self.note_room(settled.waited_for);
+        }
         Receipt {
             counted: Spent::of(settle.spend, settle.guesses),
             spent: settled.spent,
@@ -431,8 +444,58 @@ impl BudgetPool {
         }
     }
 
+    /// Changes what is reserved. Counts nothing.
+    pub(crate) fn change_reserved(&self, settle: Settle) {
+        let _ = self.settle(&settle, Excess::default(), Excess::default());
+    }
+
+    /// All that is spent after a charge.
+    #[inline(always)]
+    pub(crate) fn charged(&self, charged: Charged) -> Spent {
+        if charged.waited_for != 0 {
+            self.note_room(charged.waited_for);
+        }
+        charged.spent
+    }
+
+    /// Sees to those that wait at these levels, one bit for each depth: there is more room, or less.
+    #[cold]
+    #[inline(never)]
+    fn note_room(&self, levels: u8) {
+        let path = self.path();
+        let about = (0..=path.length())
+            .filter(|depth| levels >> depth & 1 == 1)
+            .fold(0, |about, depth| about | queue::about(&path.up_to(depth)));
+        self.note(about);
+    }
+
+    /// Sees to all that wait, after a change that may be for better or worse.
+    // Who has waited before this change took effect has made the queue before, so it is visible here.
+    fn note_everything(&self) {
+        self.note(queue::EVERYTHING);
+    }
+
+    fn note(&self, about: u64) {
+        if let Some(queue) = self.fixed().queue.get() {
+            queue.note(self.root(), about);
+        }
+    }
+
+    /// Whether somebody waits for this pool or for one above it.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        match &self.place {
+            Place::Root(_) => self.read(|now| now.is_waited_for()),
+            Place::Child(node) => node.is_waited_for(),
+        }
+    }
+
+    /// A refusal with the label of its level.
+    pub(crate) fn labelled(&self, rejected: Rejected) -> Rejected {
+        rejected.labelled(|depth| self.level_at(depth))
+    }
+
     /// Why `operation` would be refused now, if it would be.
-    fn refusal<O>(&self, operation: &O) -> Option<O::Refusal>
+    pub(crate) fn refusal<O>(&self, operation: &O) -> Option<O::Refusal>
     where
         O: Operation<AMOUNTS, TERMS>,
     {

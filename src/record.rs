@@ -8,7 +8,7 @@ use crate::layout::{Change, Fixed, State, Words, AMOUNTS, TERMS};
 use crate::level::Level;
 use crate::limits::Limits;
 use crate::money::{Dollars, Usd};
-use crate::ops::admit::Charge;
+use crate::ops::admit::{Charge, Charged};
 use crate::ops::request::Request;
 use crate::pool::BudgetPool;
 use crate::register::Operation;
@@ -94,14 +94,14 @@ impl BudgetPool {
         output_tokens: u64,
         cost_usd: f64,
     ) -> Result<Totals, BudgetExceeded> {
-        let spent = self.update(Record {
+        let charged = self.update(Record {
             input_tokens,
             output_tokens,
             cost: Dollars::nearest(cost_usd),
             dollars: cost_usd,
             fixed: self.fixed(),
         })?;
-        Ok(Totals::from(spent))
+        Ok(Totals::from(self.charged(charged)))
     }
 
     /// Read current totals: what was spent, all of one moment. Reservations are not in
@@ -170,7 +170,7 @@ impl Record<'_> {
 }
 
 impl Operation<AMOUNTS, TERMS> for Record<'_> {
-    type Done = Spent;
+    type Done = Charged;
     type Refusal = BudgetExceeded;
 
     const ON_WHOLE_PATH: bool = true;
@@ -201,13 +201,17 @@ impl Operation<AMOUNTS, TERMS> for Record<'_> {
     }
 
     #[inline(always)]
-    fn change(&self, now: &Words<'_>) -> Change<Spent> {
+    fn change(&self, now: &Words<'_>) -> Change<Charged> {
         let cost = match self.cost {
             Dollars::Fits(cost) => cost,
             // It is always refused.
             Dollars::TooLarge | Dollars::Invalid => Usd::MAX,
         };
         self.charge(cost).change(now)
+    }
+
+    fn both(above: Charged, below: Charged) -> Charged {
+        Charge::both(above, below)
     }
 }
 

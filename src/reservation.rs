@@ -46,7 +46,7 @@ impl BudgetPool {
     // `inline(always)`: see `try_charge`.
     #[inline(always)]
     pub fn try_reserve(&self, estimate: Usage) -> Result<Reservation<&BudgetPool>, Rejected> {
-        let reserved = self.reserve(estimate)?;
+        let reserved = self.admit_estimate(estimate)?;
         Ok(Reservation::new(self, reserved, estimate))
     }
 
@@ -78,7 +78,7 @@ impl BudgetPool {
         self: &Arc<Self>,
         estimate: Usage,
     ) -> Result<OwnedReservation, Rejected> {
-        let reserved = self.reserve(estimate)?;
+        let reserved = self.admit_estimate(estimate)?;
         Ok(Reservation::new(Arc::clone(self), reserved, estimate))
     }
 
@@ -112,7 +112,7 @@ impl BudgetPool {
         output: RangeInclusive<u64>,
         per_million: Usd,
     ) -> Result<Reservation<&BudgetPool>, Rejected> {
-        let reserved = self.reserve_up_to(fixed, output, per_million)?;
+        let reserved = self.admit_up_to(fixed, output, per_million)?;
         Ok(Reservation::new(self, reserved, fixed))
     }
 
@@ -128,31 +128,40 @@ impl BudgetPool {
         output: RangeInclusive<u64>,
         per_million: Usd,
     ) -> Result<OwnedReservation, Rejected> {
-        let reserved = self.reserve_up_to(fixed, output, per_million)?;
+        let reserved = self.admit_up_to(fixed, output, per_million)?;
         Ok(Reservation::new(Arc::clone(self), reserved, fixed))
     }
 
     // `inline(always)`: see `try_charge`.
     #[inline(always)]
-    fn reserve(&self, estimate: Usage) -> Result<Tally, Rejected> {
+    fn admit_estimate(&self, estimate: Usage) -> Result<Tally, Rejected> {
         let request = self.request(estimate);
         let own = Tally::default();
         self.admit(Reserve { request, own })?;
         Ok(request.asked)
     }
 
-    fn reserve_up_to(
+    fn admit_up_to(
         &self,
         fixed: Usage,
         output: RangeInclusive<u64>,
         per_million: Usd,
     ) -> Result<Tally, Rejected> {
-        self.admit(ReserveUpTo {
+        self.admit(self.asked_up_to(fixed, output, per_million))
+    }
+
+    pub(crate) fn asked_up_to(
+        &self,
+        fixed: Usage,
+        output: RangeInclusive<u64>,
+        per_million: Usd,
+    ) -> ReserveUpTo {
+        ReserveUpTo {
             fixed: self.request(fixed),
             least: *output.start(),
             most: *output.end(),
             per_million,
-        })
+        }
     }
 }
 
@@ -186,7 +195,7 @@ pub type OwnedReservation = Reservation<Arc<BudgetPool>>;
 impl<P: Borrow<BudgetPool>> Reservation<P> {
     /// Of what the pool has just reserved for this estimate.
     #[inline]
-    fn new(pool: P, reserved: Tally, estimate: Usage) -> Self {
+    pub(crate) fn new(pool: P, reserved: Tally, estimate: Usage) -> Self {
         Self {
             state: CallState::new(pool, reserved, estimate.cost.is_none()),
         }

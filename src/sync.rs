@@ -1,4 +1,5 @@
-//! The atomics that the register is made of, and how long it waits.
+//! The atomics that the register is made of, and how long it waits. (And the lock of those that wait for
+//! room.)
 //!
 //! The register imports them only from here. The model checks compile the same files against another
 //! module of this name and shape, with loom's atomics (`loom-tests/src/sync.rs`). So nothing in
@@ -12,6 +13,7 @@ pub(crate) use core::sync::atomic::{fence, AtomicPtr, AtomicU64, Ordering};
 // The words of a tree that are not in a lane. They are the same here. The model checks watch each kind
 // in its own way.
 pub(crate) use core::sync::atomic::{AtomicU64 as AtomicLink, AtomicU64 as AtomicNodeHead};
+pub(crate) use std::sync::Mutex;
 pub(crate) use std::thread::yield_now;
 
 thread_local! {

@@ -27,6 +27,8 @@ mod ops;
 mod pool;
 #[path = "../../src/price.rs"]
 mod price;
+#[path = "../../src/queue.rs"]
+mod queue;
 #[path = "../../src/receipt.rs"]
 mod receipt;
 #[path = "../../src/record.rs"]
@@ -45,6 +47,8 @@ mod snapshot;
 mod tree_snapshot;
 #[path = "../../src/usage.rs"]
 mod usage;
+#[path = "../../src/wait.rs"]
+mod wait;
 
 pub use builder::{Builder, Restore};
 pub use call::{Call, OwnedCall};

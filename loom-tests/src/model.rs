@@ -4,9 +4,9 @@
 //! is `exhaust.rs` with loom, `sample.rs` with shuttle.
 
 #[cfg(not(feature = "shuttle"))]
-pub use loom::{sync::atomic, thread};
+pub use loom::{sync::{atomic, Mutex}, thread};
 #[cfg(feature = "shuttle")]
-pub use shuttle::{sync::atomic, thread};
+pub use shuttle::{sync::{atomic, Mutex}, thread};
 
 /// A clock. What ended before something else began has happened before that.
 #[cfg(feature = "shuttle")]

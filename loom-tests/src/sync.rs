@@ -34,6 +34,7 @@ use token_budget_pool::model::thread::{self, ThreadId};
 
 pub(crate) use token_budget_pool::model::atomic::Ordering;
 pub(crate) use token_budget_pool::model::thread::yield_now;
+pub(crate) use token_budget_pool::model::Mutex;
 
 /// Nothing: a lost CAS ends by itself, and a yield here would hide orders.
 pub(crate) fn spin_loop() {}
@@ -594,6 +595,16 @@ impl AtomicLink {
     pub(crate) fn fetch_add(&self, value: u64, ordering: Ordering) -> u64 {
         self.changed.store(true, Ordering::Relaxed);
         self.touch().fetch_add(value, ordering)
+    }
+
+    pub(crate) fn fetch_or(&self, value: u64, ordering: Ordering) -> u64 {
+        self.changed.store(true, Ordering::Relaxed);
+        self.touch().fetch_or(value, ordering)
+    }
+
+    pub(crate) fn swap(&self, value: u64, ordering: Ordering) -> u64 {
+        self.changed.store(true, Ordering::Relaxed);
+        self.touch().swap(value, ordering)
     }
 
     pub(crate) fn fetch_sub(&self, value: u64, ordering: Ordering) -> u64 {

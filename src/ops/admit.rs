@@ -16,9 +16,16 @@ pub(crate) struct Charge {
     pub(crate) unpriced: bool,
 }
 
+/// The pool after a [`Charge`].
+#[derive(Clone, Copy)]
+pub(crate) struct Charged {
+    pub(crate) spent: Spent,
+    /// The levels at which somebody waits, one bit for each depth.
+    pub(crate) waited_for: u8,
+}
+
 impl Operation<AMOUNTS, TERMS> for Charge {
-    /// All that is spent.
-    type Done = Spent;
+    type Done = Charged;
     type Refusal = Rejected;
 
     const ON_WHOLE_PATH: bool = true;
@@ -34,19 +41,29 @@ impl Operation<AMOUNTS, TERMS> for Charge {
     }
 
     #[inline(always)]
-    fn change(&self, now: &Words<'_>) -> Change<Spent> {
+    fn change(&self, now: &Words<'_>) -> Change<Charged> {
         let now = State::of(now);
         // Either it fits, or the words are of two states. So the sums may wrap.
         let spent = now.spent().zip(self.request.asked, u64::wrapping_add);
+        let charged = |guesses| Charged {
+            spent: Spent::of(spent, guesses),
+            waited_for: now.waited_for(),
+        };
         if self.unpriced {
             let guesses = now.guesses().plus(Guesses {
                 unpriced_calls: 1,
                 ..Guesses::default()
             });
-            let done = Spent::of(spent, guesses);
-            return now.to_guesses(spent, now.reserved(), guesses, done);
+            return now.to_guesses(spent, now.reserved(), guesses, charged(guesses));
         }
-        now.to(spent, now.reserved(), Spent::of(spent, now.guesses()))
+        now.to(spent, now.reserved(), charged(now.guesses()))
+    }
+
+    fn both(above: Charged, below: Charged) -> Charged {
+        Charged {
+            waited_for: above.waited_for | below.waited_for,
+            ..below
+        }
     }
 
     fn worse(above: Rejected, below: Rejected) -> Rejected {
@@ -104,6 +121,20 @@ pub(crate) struct ReserveUpTo {
 }
 
 impl ReserveUpTo {
+    /// A request that is at least as large as this one and as `other`, if there is one.
+    pub(crate) fn or_more(self, other: Option<Self>) -> Self {
+        let Some(other) = other else { return self };
+        Self {
+            fixed: Request {
+                asked: self.fixed.asked.zip(other.fixed.asked, u64::max),
+                unpriced: self.fixed.unpriced | other.fixed.unpriced,
+            },
+            least: self.least.max(other.least),
+            most: self.most.max(other.most),
+            per_million: self.per_million.max(other.per_million),
+        }
+    }
+
     /// The request with the most output tokens that fit beside the fixed part. If fewer fit than the
     /// least that is wanted, the request with the least.
     fn request(&self, now: &State<'_>) -> Request<u128> {

@@ -4,3 +4,4 @@ pub(crate) mod admit;
 pub(crate) mod configure;
 pub(crate) mod request;
 pub(crate) mod settle;
+pub(crate) mod wait;

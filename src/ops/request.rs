@@ -38,13 +38,13 @@ impl Request {
     }
 
     /// Whether it plainly fits. The sums are of `u64`s: with the top three bits of all amounts clear,
-    /// no sum of six of them overflows. This is `false` also if some limit is passed already. (Such a
-    /// limit refuses only requests for more of its dimension.)
+    /// no sum of six of them overflows. This is `false` also if somebody waits, and if some limit is passed
+    /// already. (Such a limit refuses only requests for more of its dimension.)
     #[inline(always)]
     pub(crate) fn fits_plainly(&self, now: &State<'_>) -> bool {
         let (spent, reserved) = (now.spent(), now.reserved());
         let bits = spent.bits() | reserved.bits() | self.asked.bits();
-        if (bits | now.word_with_closed_bit()) >> 61 != 0 || self.is_unpriced(now) {
+        if (bits | now.word_with_rare_bits()) >> 61 != 0 || self.is_unpriced(now) {
             return false;
         }
         let sums = spent

@@ -26,6 +26,8 @@ pub(crate) struct Settled {
     /// The level whose limits the receipt is about.
     pub(crate) judged: Judged,
     pub(crate) saturated: bool,
+    /// The levels at which somebody waits, one bit for each depth.
+    pub(crate) waited_for: u8,
 }
 
 /// What is spent on a level, and its limits in the order of [`Dimension::ALL`].
@@ -90,6 +92,7 @@ impl Operation<AMOUNTS, TERMS> for Settle {
                 limits: Dimension::ALL.map(|dimension| now.limit(dimension)),
             },
             saturated,
+            waited_for: now.waited_for(),
         };
         if self.guesses == Guesses::default() {
             now.to(spent, reserved, settled)
@@ -109,6 +112,7 @@ impl Operation<AMOUNTS, TERMS> for Settle {
             spent: below.spent,
             judged,
             saturated: above.saturated | below.saturated,
+            waited_for: above.waited_for | below.waited_for,
         }
     }
 }

@@ -103,6 +103,7 @@ mod backoff;
 mod head;
 mod lane;
 mod node;
+mod notes;
 mod once_box;
 mod tree;
 
@@ -112,9 +113,10 @@ use backoff::{pause, Backoff};
 use head::{ClaimWord, Head, Place, LANES};
 use lane::{Further, Lane, Slot, TermsLine};
 use node::Tree;
-use once_box::OnceBox;
 
 pub(crate) use node::LABEL_WORDS;
+pub(crate) use notes::Notes;
+pub(crate) use once_box::OnceBox;
 pub(crate) use tree::{NodeState, Path, BELOW_ROOT};
 
 // A thread's hint is the address of a register, with one of these bits in its low bits.
@@ -181,6 +183,18 @@ pub(crate) struct Change<const A: usize, const T: usize, D> {
     pub(crate) terms: Option<[u64; T]>,
     /// The answer, once the change has taken effect.
     pub(crate) done: D,
+}
+
+impl<const A: usize, const T: usize, D> Change<A, T, D> {
+    /// The same change, with another answer.
+    pub(crate) fn map<E>(self, answer: impl FnOnce(D) -> E) -> Change<A, T, E> {
+        Change {
+            amounts: self.amounts,
+            marks: self.marks,
+            terms: self.terms,
+            done: answer(self.done),
+        }
+    }
 }
 
 /// A function from the current state to the next one.

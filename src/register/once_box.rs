@@ -7,16 +7,16 @@ use crate::sync::{AtomicPtr, Ordering};
 /// A box that is allocated on demand and freed with its owner. The first thread to install one wins.
 ///
 /// Not `OnceLock`: there, a thread that is suspended in the initialiser makes all others wait.
-pub(super) struct OnceBox<V>(AtomicPtr<V>);
+pub(crate) struct OnceBox<V>(AtomicPtr<V>);
 
 // The bounds are needed because `AtomicPtr<V>` is `Send` and `Sync` for every `V`. `get` shares a `V`
 // between threads (`Sync`). A thread other than the one that installed it may free it (`Send`).
 impl<V: Send + Sync> OnceBox<V> {
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    pub(super) fn get(&self) -> Option<&V> {
+    pub(crate) fn get(&self) -> Option<&V> {
         // Acquire: pairs with the Release in `install`. We see the value initialised.
         let installed = self.0.load(Ordering::Acquire);
         // SAFETY: the pointer is null, or it comes from the `Box::into_raw` in `install`. The value
@@ -25,9 +25,19 @@ impl<V: Send + Sync> OnceBox<V> {
         unsafe { installed.as_ref() }
     }
 
+    /// The value. Makes it if there is none, and then all get the one that was installed first.
+    pub(crate) fn get_or_install(&self, new: impl FnOnce() -> V) -> &V {
+        match self.get() {
+            Some(installed) => installed,
+            None => match self.install(new()) {
+                Ok(installed) | Err(installed) => installed,
+            },
+        }
+    }
+
     /// Installs `value`. If another value is there already, returns that one as `Err`, and frees
     /// `value`.
-    pub(super) fn install(&self, value: V) -> Result<&V, &V> {
+    pub(crate) fn install(&self, value: V) -> Result<&V, &V> {
         let ours = Box::into_raw(Box::new(value));
         match self.0.compare_exchange(
             ptr::null_mut(),
@@ -50,6 +60,12 @@ impl<V: Send + Sync> OnceBox<V> {
                 Err(unsafe { &*theirs })
             }
         }
+    }
+}
+
+impl<V: Send + Sync> Default for OnceBox<V> {
+    fn default() -> Self {
+        Self::empty()
     }
 }
 

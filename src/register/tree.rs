@@ -74,7 +74,7 @@ use crate::sync::{fence, hint, looks, Ordering};
 pub(crate) const BELOW_ROOT: usize = 7;
 
 /// The nodes on the way from the root to a node, which is the last of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Path {
     nodes: [u32; BELOW_ROOT],
     length: u8,
@@ -98,6 +98,16 @@ impl Path {
         *path.nodes.get_mut(self.length())? = node;
         path.length += 1;
         Some(path)
+    }
+
+    /// The way to the level at `depth` on this one. The root is at 0.
+    pub(crate) fn up_to(&self, depth: usize) -> Self {
+        let mut path = Self::ROOT;
+        for (to, &from) in path.nodes.iter_mut().zip(self.nodes().iter().take(depth)) {
+            *to = from;
+            path.length += 1;
+        }
+        path
     }
 
     #[inline(always)]
@@ -155,12 +165,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
     /// use once an update with the returned path has given it a state. `None` if there are as many as
     /// there can be. The path is not too long: see [`BELOW_ROOT`].
     pub(crate) fn take_node(&self, path: &Path, label: [u64; LABEL_WORDS]) -> Option<Path> {
-        let tree = match self.tree.get() {
-            Some(tree) => tree,
-            None => match self.tree.install(Tree::new()) {
-                Ok(tree) | Err(tree) => tree,
-            },
-        };
+        let tree = self.tree.get_or_install(Tree::new);
         let number = tree.take(path.length())?;
         tree.node(number)?.describe(path.last(), label);
         if let Some(parent) = path.last() {

@@ -7,6 +7,7 @@ use std::sync::atomic as real;
 
 pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::atomic::Ordering;
+pub(crate) use std::sync::Mutex;
 pub(crate) use std::thread::yield_now;
 
 use crate::linger::{for_long, mixed, now_and_then, with_a_lane};
@@ -148,6 +149,16 @@ impl AtomicLink {
     pub(crate) fn fetch_add(&self, value: u64, ordering: Ordering) -> u64 {
         now_and_then();
         self.0.fetch_add(value, ordering)
+    }
+
+    pub(crate) fn fetch_or(&self, value: u64, ordering: Ordering) -> u64 {
+        now_and_then();
+        self.0.fetch_or(value, ordering)
+    }
+
+    pub(crate) fn swap(&self, value: u64, ordering: Ordering) -> u64 {
+        now_and_then();
+        self.0.swap(value, ordering)
     }
 
     pub(crate) fn fetch_sub(&self, value: u64, ordering: Ordering) -> u64 {

@@ -1,0 +1,189 @@
+//! In a tree, those that wait stand at the level that is in the way.
+
+use token_budget_pool::{BudgetPool, Child, Limits, Reason, Rejected};
+
+use crate::by_hand::{output, waits_for, ByHand};
+
+fn limit(tokens: u64) -> Limits {
+    Limits::unlimited().output_tokens(tokens)
+}
+
+#[test]
+fn at_the_root() {
+    let team = BudgetPool::new(limit(100));
+    let (a, b) = (
+        team.child(limit(90)).unwrap(),
+        team.child(limit(90)).unwrap(),
+    );
+    let reservation = a.try_reserve(output(80)).unwrap();
+    let waiting = waits_for(&b, 50);
+    drop(reservation);
+    let reservation = waiting.ended().unwrap();
+    assert_eq!(team.snapshot().reserved.output_tokens, 50);
+    assert_eq!(b.snapshot().reserved.output_tokens, 50);
+    drop(reservation);
+}
+
+#[test]
+fn at_the_pool_itself_holds_up_nobody_elsewhere() {
+    let team = BudgetPool::new(limit(100));
+    let (a, b) = (
+        team.child(limit(20)).unwrap(),
+        team.child(limit(90)).unwrap(),
+    );
+    let reservation = a.try_reserve(output(20)).unwrap();
+    let waiting = waits_for(&a, 10);
+    assert!(ByHand::new(b.reserve(output(80))).poll().unwrap().is_ok());
+    assert!(ByHand::new(team.reserve(output(80)))
+        .poll()
+        .unwrap()
+        .is_ok());
+    drop(reservation);
+    assert!(waiting.ended().is_ok());
+}
+
+#[test]
+fn at_one_level_after_the_other() {
+    let team = BudgetPool::new(limit(100));
+    let run = team.child(limit(50)).unwrap();
+    let of_team = team.try_reserve(output(70)).unwrap();
+    let of_run = run.try_reserve(output(20)).unwrap();
+    // Both are in the way.
+    let waiting = waits_for(&run, 40);
+    drop(of_team);
+    assert!(!waiting.is_woken());
+    drop(of_run);
+    assert!(waiting.ended().is_ok());
+}
+
+#[test]
+fn at_one_level_after_the_other_the_other_way_round() {
+    let team = BudgetPool::new(limit(100));
+    let run = team.child(limit(50)).unwrap();
+    let of_team = team.try_reserve(output(70)).unwrap();
+    let of_run = run.try_reserve(output(20)).unwrap();
+    let waiting = waits_for(&run, 40);
+    drop(of_run);
+    assert!(!waiting.is_woken());
+    drop(of_team);
+    assert!(waiting.ended().is_ok());
+}
+
+#[test]
+fn an_older_one_at_the_root_comes_first() {
+    let team = BudgetPool::new(limit(100));
+    let run = team.child(limit(50)).unwrap();
+    let of_run = run.try_reserve(output(30)).unwrap();
+    let waits_at_run = waits_for(&run, 40);
+    let of_team = team.try_reserve(output(50)).unwrap();
+    let waits_at_team = waits_for(&team, 60);
+    // Now the older one could have room, but for the team. It came first, and is first there too.
+    drop(of_run);
+    assert!(!waits_at_team.is_woken());
+    let at_run = waits_at_run.ended().unwrap();
+    drop(of_team);
+    let at_team = waits_at_team.ended().unwrap();
+    drop((at_run, at_team));
+}
+
+#[test]
+fn a_younger_one_below_does_not_pass_an_older_one_above() {
+    let team = BudgetPool::new(limit(100));
+    let run = team.child(limit(50)).unwrap();
+    let of_run = run.try_reserve(output(50)).unwrap();
+    let elsewhere = team.try_reserve(output(30)).unwrap();
+    // The older one has both of them in its way.
+    let older = waits_for(&team, 80);
+    let younger = waits_for(&run, 10);
+    drop(of_run);
+    assert!(!older.is_woken() && !younger.is_woken());
+    drop(elsewhere);
+    let older = older.ended().unwrap();
+    assert!(younger.ended().is_ok());
+    drop(older);
+}
+
+#[test]
+fn a_close_above_ends_the_waiting_below() {
+    let team = BudgetPool::new(limit(100));
+    let run = team.child(Child::new(limit(50)).label("run 7")).unwrap();
+    let _reservation = run.try_reserve(output(50)).unwrap();
+    let waiting = waits_for(&run, 10);
+    team.close();
+    let refused = waiting.ended().unwrap_err();
+    assert!(refused.is_closed());
+    assert_eq!(refused.level().depth(), 0);
+}
+
+#[test]
+fn a_close_below_ends_the_waiting_at_the_root() {
+    let team = BudgetPool::new(limit(100));
+    let run = team.child(Child::new(limit(50)).label("run 7")).unwrap();
+    let reservation = team.try_reserve(output(100)).unwrap();
+    let waiting = waits_for(&run, 10);
+    run.close();
+    let refused = waiting.ended().unwrap_err();
+    assert!(refused.is_closed());
+    assert_eq!(refused.level().label(), "run 7");
+    drop(reservation);
+}
+
+#[test]
+fn a_reset_of_the_level_that_is_in_the_way() {
+    let team = BudgetPool::new(limit(100));
+    let minute = team.child(limit(50)).unwrap();
+    minute.try_charge(output(20)).unwrap();
+    let _reservation = minute.try_reserve(output(20)).unwrap();
+    let waiting = waits_for(&minute, 30);
+    minute.reset();
+    assert!(waiting.ended().is_ok());
+}
+
+#[test]
+fn what_becomes_vain_at_the_root_says_so() {
+    let team = BudgetPool::new(limit(100));
+    let run = team.child(limit(90)).unwrap();
+    let _reservation = team.try_reserve(output(70)).unwrap();
+    let waiting = waits_for(&run, 80);
+    let _ = team.charge(output(30));
+    let Rejected::Exceeded(refused) = waiting.ended().unwrap_err() else {
+        panic!("another refusal");
+    };
+    assert_eq!(
+        (refused.reason(), refused.level().depth()),
+        (Reason::Exhausted, 0)
+    );
+}
+
+#[test]
+fn a_node_that_is_used_again_is_not_waited_for() {
+    let team = BudgetPool::new(limit(100));
+    for _ in 0..3 {
+        let run = team.child(limit(50)).unwrap();
+        let reservation = run.try_reserve(output(50)).unwrap();
+        let waiting = waits_for(&run, 10);
+        drop(waiting);
+        let waiting = waits_for(&run, 20);
+        drop(reservation);
+        drop(waiting.ended().unwrap());
+        assert!(ByHand::new(run.reserve(output(50))).poll().unwrap().is_ok());
+    }
+}
+
+#[test]
+fn many_levels_share_a_note() {
+    // More levels than a note has bits.
+    let team = BudgetPool::new(limit(10_000));
+    let runs: Vec<_> = (0..200).map(|_| team.child(limit(50)).unwrap()).collect();
+    let held: Vec<_> = runs
+        .iter()
+        .map(|run| run.try_reserve(output(50)).unwrap())
+        .collect();
+    let waiting: Vec<_> = runs.iter().map(|run| waits_for(run, 10)).collect();
+    for (index, reservation) in held.into_iter().enumerate() {
+        drop(reservation);
+        for (other, waiting) in waiting.iter().enumerate() {
+            assert_eq!(waiting.is_woken(), other <= index, "{index} {other}");
+        }
+    }
+}

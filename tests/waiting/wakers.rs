@@ -1,0 +1,142 @@
+//! Wakers are foreign code: they may use the pool, drop what waits, and panic.
+
+use std::future::Future;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
+
+use token_budget_pool::{BudgetPool, Limits, OwnedReservation, Rejected};
+
+use crate::by_hand::{output, waits_for};
+
+type Waiting = Pin<Box<dyn Future<Output = Result<OwnedReservation, Rejected>> + Send>>;
+
+fn pool() -> Arc<BudgetPool> {
+    Arc::new(BudgetPool::new(Limits::unlimited().output_tokens(100)))
+}
+
+/// Does this when it is woken, once.
+struct Does(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl Does {
+    fn waker(what: impl FnOnce() + Send + 'static) -> Waker {
+        Waker::from(Arc::new(Self(Mutex::new(Some(Box::new(what))))))
+    }
+}
+
+impl Wake for Does {
+    fn wake(self: Arc<Self>) {
+        let what = self.0.lock().unwrap().take();
+        if let Some(what) = what {
+            what();
+        }
+    }
+}
+
+fn waits_with(pool: &Arc<BudgetPool>, tokens: u64, waker: &Waker) -> Waiting {
+    let mut waiting: Waiting = Box::pin(pool.reserve_owned(output(tokens)));
+    let polled = waiting.as_mut().poll(&mut Context::from_waker(waker));
+    assert!(polled.is_pending());
+    waiting
+}
+
+#[test]
+fn one_that_panics_keeps_nobody_from_being_woken() {
+    let pool = pool();
+    let reservation = pool.try_reserve(output(100)).unwrap();
+    let _first = waits_with(&pool, 10, &Does::waker(|| panic!("on purpose")));
+    let second = waits_for(&pool, 10);
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(reservation)));
+    assert!(dropped.is_err());
+    let second = second.ended().unwrap();
+    // And all goes on.
+    let third = waits_for(&pool, 85);
+    drop(second);
+    assert!(third.ended().is_ok());
+}
+
+#[test]
+fn one_may_use_the_pool() {
+    let pool = pool();
+    let reservation = pool.try_reserve(output(100)).unwrap();
+    let used = Arc::clone(&pool);
+    let inner: Arc<Mutex<Vec<Waiting>>> = Arc::default();
+    let kept = Arc::clone(&inner);
+    let _first = waits_with(
+        &pool,
+        10,
+        &Does::waker(move || {
+            let reservation = used.try_reserve(output(80)).unwrap();
+            // Seen to once this has returned: the thread is giving turns already.
+            let inner = waits_with(&used, 20, &Does::waker(|| ()));
+            drop(reservation);
+            kept.lock().unwrap().push(inner);
+        }),
+    );
+    drop(reservation);
+    assert_eq!(pool.snapshot().reserved.output_tokens, 10 + 20);
+}
+
+#[test]
+fn one_may_drop_what_waits() {
+    let pool = pool();
+    let reservation = pool.try_reserve(output(100)).unwrap();
+    let kept: Arc<Mutex<Vec<Waiting>>> = Arc::default();
+    let drops = Arc::clone(&kept);
+    let waker = Does::waker(move || drops.lock().unwrap().clear());
+    let waiting = [waits_with(&pool, 10, &waker), waits_with(&pool, 95, &waker)];
+    kept.lock().unwrap().extend(waiting);
+    let last = waits_for(&pool, 50);
+    drop(reservation);
+    assert!(kept.lock().unwrap().is_empty());
+    assert!(last.ended().is_ok());
+    assert_eq!(pool.snapshot().calls_in_flight, 0);
+}
+
+#[test]
+fn one_that_goes_with_its_last_waker_may_drop_what_waits() {
+    let pool = pool();
+    let reservation = pool.try_reserve(output(100)).unwrap();
+    // Dropped with the waker, which the queue has alone.
+    struct Owner(#[allow(dead_code)] Mutex<Option<Waiting>>);
+    impl Wake for Owner {
+        fn wake(self: Arc<Self>) {}
+    }
+    let inner = waits_with(&pool, 20, &Waker::from(Arc::new(Owner(Mutex::default()))));
+    let waker = Waker::from(Arc::new(Owner(Mutex::new(Some(inner)))));
+    let mut outer = waits_with(&pool, 30, &waker);
+    drop(waker);
+    // Another waker takes its place, and it goes.
+    let other = Waker::from(Arc::new(Owner(Mutex::default())));
+    assert!(outer
+        .as_mut()
+        .poll(&mut Context::from_waker(&other))
+        .is_pending());
+    let last = waits_for(&pool, 50);
+    drop(reservation);
+    assert!(last.ended().is_ok());
+    drop(outer);
+    assert_eq!(pool.snapshot().calls_in_flight, 0);
+}
+
+#[test]
+fn the_latest_waker_is_woken() {
+    let pool = pool();
+    let reservation = pool.try_reserve(output(100)).unwrap();
+    let woken = Arc::new(Mutex::new(vec![]));
+    let note = |number| {
+        let woken = Arc::clone(&woken);
+        Does::waker(move || woken.lock().unwrap().push(number))
+    };
+    let mut waiting = waits_with(&pool, 10, &note(1));
+    for number in 2..=3 {
+        let waker = note(number);
+        assert!(waiting
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending());
+    }
+    drop(reservation);
+    assert_eq!(*woken.lock().unwrap(), [3]);
+}
