@@ -24,7 +24,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{MutexGuard, PoisonError, TryLockError};
+use std::sync::{PoisonError, TryLockError};
 use std::task::Waker;
 
 use crate::dimension::Tally;
@@ -33,7 +33,7 @@ use crate::ops::admit::ReserveUpTo;
 use crate::ops::wait::{NotMarked, ReserveOrWait, Turn, Unmark, WaitForIdle};
 use crate::register::{Answer, Notes, Operation, Path};
 use crate::rejection::Rejected;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 
 /// What somebody waits for.
 #[derive(Clone, Copy)]

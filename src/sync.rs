@@ -13,7 +13,7 @@ pub(crate) use core::sync::atomic::{fence, AtomicPtr, AtomicU64, Ordering};
 // The words of a tree that are not in a lane. They are the same here. The model checks watch each kind
 // in its own way.
 pub(crate) use core::sync::atomic::{AtomicU64 as AtomicLink, AtomicU64 as AtomicNodeHead};
-pub(crate) use std::sync::Mutex;
+pub(crate) use std::sync::{Mutex, MutexGuard};
 pub(crate) use std::thread::yield_now;
 
 thread_local! {

@@ -38,3 +38,4 @@ mod sequence;
 mod tree_oracle;
 #[cfg(not(feature = "shuttle"))]
 pub mod tree_scenario;
+pub mod wait_scenario;

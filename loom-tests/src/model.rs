@@ -4,9 +4,15 @@
 //! is `exhaust.rs` with loom, `sample.rs` with shuttle.
 
 #[cfg(not(feature = "shuttle"))]
-pub use loom::{sync::{atomic, Mutex}, thread};
+pub use loom::{
+    sync::{atomic, Mutex, MutexGuard},
+    thread,
+};
 #[cfg(feature = "shuttle")]
-pub use shuttle::{sync::{atomic, Mutex}, thread};
+pub use shuttle::{
+    sync::{atomic, Mutex, MutexGuard},
+    thread,
+};
 
 /// A clock. What ended before something else began has happened before that.
 #[cfg(feature = "shuttle")]

@@ -34,7 +34,7 @@ use token_budget_pool::model::thread::{self, ThreadId};
 
 pub(crate) use token_budget_pool::model::atomic::Ordering;
 pub(crate) use token_budget_pool::model::thread::yield_now;
-pub(crate) use token_budget_pool::model::Mutex;
+pub(crate) use token_budget_pool::model::{Mutex, MutexGuard};
 
 /// Nothing: a lost CAS ends by itself, and a yield here would hide orders.
 pub(crate) fn spin_loop() {}

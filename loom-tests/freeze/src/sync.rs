@@ -7,7 +7,7 @@ use std::sync::atomic as real;
 
 pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::atomic::Ordering;
-pub(crate) use std::sync::Mutex;
+pub(crate) use std::sync::{Mutex, MutexGuard};
 pub(crate) use std::thread::yield_now;
 
 use crate::linger::{for_long, mixed, now_and_then, with_a_lane};

@@ -25,6 +25,7 @@ mod further;
 mod hints;
 mod lanes;
 mod never_were;
+mod notes;
 mod readers;
 mod terms;
 mod trees;
