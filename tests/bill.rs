@@ -26,6 +26,8 @@ mod streams;
 mod support;
 #[path = "../src/guide/tree.rs"]
 mod tree;
+#[path = "../src/guide/wait.rs"]
+mod wait;
 #[path = "../src/guide/window.rs"]
 mod window;
 
@@ -277,14 +279,15 @@ async fn what_sub_agents_are_billed_is_in_the_team() {
 #[tokio::test]
 async fn a_window_has_room_again_after_its_period() {
     let team = Arc::new(BudgetPool::new(Limits::unlimited()));
-    let window = window::window(&team, IMPATIENT, 1_000).expect("a child");
+    let window = window::Window::new(&team, IMPATIENT, 1_000).expect("a child");
     let run = window
+        .pool
         .child_owned(Limits::unlimited().calls(3))
         .expect("a child");
     // The window has room for one of them at a time.
     let usage = Usage::tokens(700, 100).cost(Usd::cents(1));
     for _ in 0..3 {
-        let reservation = window::reserve_in_window(&run, &window, usage);
+        let reservation = window.reserve(&run, usage);
         // A minute, so that a timer that does nothing fails the test and does not hang it.
         let reservation = timeout(Duration::from_secs(60), reservation).await;
         let reservation = reservation.expect("a tick").expect("room");
@@ -292,11 +295,38 @@ async fn a_window_has_room_again_after_its_period() {
     }
     assert_eq!((run.spent(), run.spent().calls), (team.spent(), 3));
     // It waits neither for the run's limit nor for what never fits.
-    let of_run = window::reserve_in_window(&run, &window, Usage::ZERO).await;
+    let of_run = window.reserve(&run, Usage::ZERO).await;
     assert_eq!(of_run.err().map(|of| of.level()), Some(run.level()));
     let too_large = Usage::tokens(1_001, 0).cost(Usd::ZERO);
-    let of_window = window::reserve_in_window(&run, &window, too_large).await;
-    assert_eq!(of_window.err().map(|of| of.level()), Some(window.level()));
+    let of_window = window.reserve(&run, too_large).await;
+    assert_eq!(of_window.err().map(|of| of.level()), Some(window.pool.level()));
+}
+
+#[tokio::test]
+async fn those_that_wait_for_room_make_their_calls_one_after_the_other() {
+    // Room for one of them at a time.
+    let world = World::new(Limits::unlimited().output_tokens(1_500)).await;
+    let (pool, price, client) = (&world.pool, &world.price, &world.client);
+    let request = |call: u32, goes| request(format!("waits-{call}"), goes);
+    let requests = [
+        request(1, Goes::Well(100)),
+        request(2, Goes::TooManyRequests),
+        request(3, Goes::Well(200)),
+    ];
+    let call = |index: usize, patience| {
+        wait::call_when_there_is_room(patience, pool, price, client, &requests[index])
+    };
+    let done = tokio::join!(call(0, PATIENT), call(1, PATIENT), call(2, PATIENT));
+    assert!(done.0.is_ok() && done.1.is_err() && done.2.is_ok());
+    assert_eq!(world.agrees().calls, 2);
+    // One that loses patience is told what is in its way.
+    let in_flight = pool.try_reserve(Usage::tokens(0, 800)).expect("room");
+    let Err(Error::Budget(refused)) = call(0, IMPATIENT).await else {
+        panic!("no refusal");
+    };
+    assert!(refused.is_busy());
+    drop(in_flight);
+    assert_eq!(world.agrees().calls, 2);
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ mod shutdown;
 mod streams;
 #[path = "../../src/guide/tree.rs"]
 mod tree;
+#[path = "../../src/guide/wait.rs"]
+mod wait;
 #[path = "../../src/guide/window.rs"]
 mod window;
 
@@ -88,13 +90,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let done = tree::run(&pool, "run", price, client, agents.into()).await;
     println!("answers for two sub-agents of a run: {done:?}");
 
+    // There is room for one of them at a time.
+    let narrow = pool.child_owned(Limits::unlimited().output_tokens(1_500))?;
+    let both = ["waits", "waits-too"].map(|id| request(id, Goes::Well(100)));
+    let patience = Duration::from_secs(5);
+    let call = |request| wait::call_when_there_is_room(patience, &narrow, &price, &client, request);
+    let done = tokio::join!(call(&both[0]), call(&both[1]));
+    println!("two that wait for each other: {done:?}");
+
     // A call takes 2,100 tokens, and the window has room for 3,000 in each period.
-    let window = window::window(&pool, Duration::from_millis(50), 3_000)?;
-    let run = window.child_owned(Limits::unlimited())?;
+    let window = window::Window::new(&pool, Duration::from_millis(50), 3_000)?;
+    let run = window.pool.child_owned(Limits::unlimited())?;
     for id in ["in-window", "in-next-window"] {
         let request = request(id, Goes::Well(100));
         let estimate = price.worst_case(request.prompt_tokens, request.max_tokens);
-        let reservation = window::reserve_in_window(&run, &window, estimate).await?;
+        let reservation = window.reserve(&run, estimate).await?;
         let call = reservation.start();
         let receipt = call.settle(price.usage(client.send(&request).await?));
         println!("{id}: {receipt}");
@@ -111,7 +121,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("saved:\n{saved}");
     let restored = save_tree::restore(&saved)?;
     let of_window = restored.find("window").map(|pool| pool.spent());
-    assert_eq!(of_window, Some(window.spent()));
+    assert_eq!(of_window, Some(window.pool.spent()));
 
     drop(reconciler);
     reconciling.await?;

@@ -7,14 +7,15 @@
 //!
 //! 1. [One call, and which errors are billed](#one-call-and-which-errors-are-billed)
 //! 2. [Retries](#retries)
-//! 3. [Time limits, aborted tasks, and calls whose end nobody saw](#time-limits-aborted-tasks-and-calls-whose-end-nobody-saw)
-//! 4. [Streams](#streams)
-//! 5. [Budgets within budgets](#budgets-within-budgets)
-//! 6. [A budget for each minute](#a-budget-for-each-minute)
-//! 7. [A guaranteed share](#a-guaranteed-share)
-//! 8. [Shutdown and restart](#shutdown-and-restart)
-//! 9. [What to watch](#what-to-watch)
-//! 10. [How providers count input](#how-providers-count-input)
+//! 3. [Waiting for room](#waiting-for-room)
+//! 4. [Time limits, aborted tasks, and calls whose end nobody saw](#time-limits-aborted-tasks-and-calls-whose-end-nobody-saw)
+//! 5. [Streams](#streams)
+//! 6. [Budgets within budgets](#budgets-within-budgets)
+//! 7. [A budget for each minute](#a-budget-for-each-minute)
+//! 8. [A guaranteed share](#a-guaranteed-share)
+//! 9. [Shutdown and restart](#shutdown-and-restart)
+//! 10. [What to watch](#what-to-watch)
+//! 11. [How providers count input](#how-providers-count-input)
 //!
 //! # One call, and which errors are billed
 //!
@@ -56,6 +57,16 @@
 //! | the vendors' Python and TypeScript SDKs, behind a gateway of yours | `max_retries=0`, `maxRetries: 0` |
 //!
 #![doc = concat!("```ignore\n", include_str!("retries.rs"), "```")]
+//!
+//! # Waiting for room
+//!
+//! [`reserve`](crate::BudgetPool::reserve) waits until what is reserved for others makes room, first come,
+//! first served. It is woken, so there is no loop that tries again. What waiting cannot help is an error at
+//! once: a closed pool, a call that is larger than a limit, a budget that is spent.
+//!
+//! Calls that wait hold up what their callers have in hand. So give them a limit in time:
+//!
+#![doc = concat!("```ignore\n", include_str!("wait.rs"), "```")]
 //!
 //! # Time limits, aborted tasks, and calls whose end nobody saw
 //!
@@ -103,9 +114,8 @@
 //! after it. Calls that are in flight at the tick stay reserved in the window. They count in the period in
 //! which they are settled.
 //!
-//! The pool cannot wait for room yet. A refusal that names the window's level is worth another try after the
-//! tick, unless the call is larger than the window. (Of any level, a refusal that
-//! [is busy](crate::Rejected::is_busy) is worth another try when other calls have ended.)
+//! A period whose tokens are spent is exhausted, so [`reserve`](crate::BudgetPool::reserve) returns an error:
+//! no call in flight will make room. The next tick will, and this waits for it.
 //!
 #![doc = concat!("```ignore\n", include_str!("window.rs"), "```")]
 //!

@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+use token_budget_pool::{BudgetPool, Price, Tokens};
+use tokio::time::timeout;
+
+use super::client::Client;
+use super::one_call::{is_unbilled, Error};
+use super::provider::Request;
+
+/// One call, as soon as there is room for it. Waits for so long at most.
+pub async fn call_when_there_is_room(
+    patience: Duration,
+    pool: &BudgetPool,
+    price: &Price,
+    client: &Client,
+    request: &Request,
+) -> Result<Tokens, Error> {
+    let estimate = price.worst_case(request.prompt_tokens, request.max_tokens);
+    let reservation = match timeout(patience, pool.reserve(estimate)).await {
+        Ok(decided) => decided?,
+        // The refusal says what is in the way.
+        Err(_) => pool.try_reserve(estimate)?,
+    };
+    let call = reservation.start();
+    match client.send(request).await {
+        Ok(tokens) => {
+            let _ = call.settle(price.usage(tokens));
+            Ok(tokens)
+        }
+        Err(error) => {
+            let _ = match is_unbilled(&error) {
+                true => call.release(),
+                false => call.forfeit(),
+            };
+            Err(error.into())
+        }
+    }
+}
