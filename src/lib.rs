@@ -24,7 +24,10 @@
 //! it, the same counts what is reserved, because the provider may bill it. If the provider turned the
 //! request away, [`release`](Call::release) gives it back.
 //!
-//! The [guide] has the rest of the everyday: which errors are billed, retries, time limits, streams,
+//! [`try_reserve`](BudgetPool::try_reserve) says at once whether there is room.
+//! [`reserve`](BudgetPool::reserve)`.await` waits for it, first come, first served.
+//!
+//! The [guide] has the rest of the everyday: which errors are billed, retries, waiting, time limits, streams,
 //! budgets per minute, shutdown.
 //!
 //! # Budgets within budgets
@@ -108,18 +111,20 @@
 //!   way to other threads a few times, goes round it. It is not wait-free, nor fair: one operation may lose
 //!   to others again and again. A snapshot writes nothing shared, unless 16 updates in a row come
 //!   between. A refusal writes nothing shared if this thread's last operation was refused by the same pool.
+//! - **Nobody who waits is forgotten.** [`BudgetPool::reserve`] and [`BudgetPool::idle`] are woken by whatever
+//!   makes room. Those that wait are in the order in which they came. They use a lock that no other operation
+//!   waits for. A thread that is suspended with it holds up those that wait, and nobody else.
 //! - **Fails closed.** NaN, negative and infinite costs, amounts that overflow and limits that make no
 //!   sense are errors that name the field and the value, and change no total
 //!   ([`BudgetPool::with_caps`], which has no error to return, panics). What is spent already and
 //!   overflows stops at `u64::MAX`, and the receipt says so. What was guessed is counted:
 //!   [`Spent::unpriced_calls`], [`Spent::forfeited_calls`].
 //!
-//! How it works is said at the top of `src/register/mod.rs` and `src/register/tree.rs`, and how each guarantee
+//! How it works is said at the top of `src/register/mod.rs`, `src/register/tree.rs` and `src/queue.rs`, and how each guarantee
 //! is checked in `docs/correctness.md`.
 //!
 //! # What is not here
 //!
-//! - Waiting for room: where [`Rejected::is_busy`], try again.
 //! - Expiry of reservations: one that is leaked keeps its amount for good.
 //! - Idempotency keys: charging one call twice counts it twice. Only [`Call::report`] may be repeated.
 //! - Rates and refills: a limit bounds the total since the start or the last [`BudgetPool::reset`]. For

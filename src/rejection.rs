@@ -98,26 +98,20 @@ impl Exceeded {
 
 impl Rejected {
     /// Whether the call was refused only because of what is reserved for other calls, so that
-    /// it is worth trying again when some of them have ended.
+    /// it is worth trying again when some of them have ended. [`BudgetPool::reserve`](crate::BudgetPool::reserve)
+    /// waits for that.
     ///
     /// # Examples
     ///
     /// ```
-    /// use std::time::Duration;
-    /// use token_budget_pool::{BudgetPool, Rejected, Reservation, Usage};
+    /// use token_budget_pool::{BudgetPool, Limits, Usage};
     ///
-    /// async fn reserve_soon(pool: &BudgetPool, estimate: Usage) -> Result<Reservation<&BudgetPool>, Rejected> {
-    ///     for _ in 0..100 {
-    ///         match pool.try_reserve(estimate) {
-    ///             Err(rejected) if rejected.is_busy() => {
-    ///                 tokio::time::sleep(Duration::from_millis(50)).await;
-    ///             }
-    ///             decided => return decided,
-    ///         }
-    ///     }
-    ///     pool.try_reserve(estimate)
-    /// }
-    /// # let _ = reserve_soon;
+    /// let pool = BudgetPool::new(Limits::unlimited().calls(1));
+    /// let reservation = pool.try_reserve(Usage::ZERO)?;
+    /// assert!(pool.try_reserve(Usage::ZERO).unwrap_err().is_busy());
+    /// let _ = reservation.start().settle(Usage::ZERO);
+    /// assert!(!pool.try_reserve(Usage::ZERO).unwrap_err().is_busy()); // for good
+    /// # Ok::<(), token_budget_pool::Rejected>(())
     /// ```
     #[must_use]
     pub fn is_busy(&self) -> bool {

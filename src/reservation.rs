@@ -25,8 +25,8 @@ impl BudgetPool {
     /// [`Rejected`], with the pool unchanged: it is closed, or limits cost and the
     /// estimate has none with nothing [assumed](crate::Builder::assumed_cost) for it, or a limit
     /// leaves too little room, or a count would pass `u64::MAX`, or 2,147,483,647 calls are in flight.
-    /// If only what is reserved for others is in the way, [`Rejected::is_busy`] says so: then it is
-    /// worth trying again.
+    /// If only what is reserved for others is in the way, [`Rejected::is_busy`] says so.
+    /// [`reserve`](Self::reserve) waits for it. This one does not, and may pass those that wait.
     ///
     /// # Examples
     ///
