@@ -111,7 +111,9 @@ async fn main() {
         times[3].push(time_of(pool(), IN_A_ROW, |pool| waits(pool, None)).await);
         times[4].push(time_of(semaphore(), IN_A_ROW, |s| asks_a_semaphore(s, None)).await);
     }
-    println!("{CALLS} calls of {CALL:?} with room for {ROOM}: until all are done (median, and range)");
+    println!(
+        "{CALLS} calls of {CALL:?} with room for {ROOM}: until all are done (median, and range)"
+    );
     let [waits, semaphore, tries, waits_only, semaphore_only] = times;
     print("  reserve().await", waits, 1e-3, "ms");
     print("  tokio's Semaphore", semaphore, 1e-3, "ms");

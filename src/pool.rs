@@ -1,6 +1,7 @@
 //! The public pool type. Each method runs one operation.
 //!
-//! Its other methods are where they belong: `try_reserve` and the like in `reservation.rs`, `child` in
+//! Its other methods are where they belong: `try_reserve` and the like in `reservation.rs`, those that wait in
+//! `wait.rs`, `child` in
 //! `child.rs`, `tree_snapshot` in `tree_snapshot.rs`, the face of version 0.1 in `record.rs`, `builder` in
 //! `builder.rs`.
 
@@ -28,12 +29,14 @@ use crate::usage::{Spent, Usage};
 /// | when | method | past a limit |
 /// |---|---|---|
 /// | before the call, and settled after it | [`try_reserve`](Self::try_reserve), [`try_reserve_up_to`](Self::try_reserve_up_to), and [`_owned`](Self::try_reserve_owned) for spawned tasks | an error, nothing reserved |
+/// | the same, as soon as there is room | [`reserve`](Self::reserve), [`reserve_up_to`](Self::reserve_up_to), and [`_owned`](Self::reserve_owned) | it waits for what others have reserved; an error if that is of no use |
 /// | for a call whose usage is known before | [`try_charge`](Self::try_charge); [`record`](Self::record) is that of version 0.1, in `f64` | an error, nothing counted: not for money that is spent already |
 /// | after the call, whose money is gone in any case | [`charge`](Self::charge) | counted, and the receipt says so |
 /// | just asking | [`check`](Self::check), [`spent`](Self::spent), [`remaining`](Self::remaining), [`snapshot`](Self::snapshot); [`totals`](Self::totals) is that of version 0.1 | |
 ///
 /// Every operation takes effect in one step, on all counts together: the order of the steps explains
-/// every answer. None of them takes a lock or awaits. One that meets another may spin and
+/// every answer. None of them takes a lock or awaits, but for those that [wait](Self::reserve). One that
+/// meets another may spin and
 /// yield for some tens of microseconds, which is short enough for async code ([the
 /// exceptions](crate#limitations)). A thread that is suspended inside one stops no other. For want of
 /// room a call is refused only if there was a moment during it at which the pool really had too
@@ -362,7 +365,8 @@ impl BudgetPool {
     ///
     /// # Examples
     ///
-    /// A drain: close, wait until no call is in flight, read what it came to.
+    /// A drain: close, wait until no call is in flight, read what it came to. (In async code
+    /// [`idle`](Self::idle) waits.)
     ///
     /// ```
     /// use token_budget_pool::{BudgetPool, Usd, Usage};

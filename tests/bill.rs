@@ -299,7 +299,10 @@ async fn a_window_has_room_again_after_its_period() {
     assert_eq!(of_run.err().map(|of| of.level()), Some(run.level()));
     let too_large = Usage::tokens(1_001, 0).cost(Usd::ZERO);
     let of_window = window.reserve(&run, too_large).await;
-    assert_eq!(of_window.err().map(|of| of.level()), Some(window.pool.level()));
+    assert_eq!(
+        of_window.err().map(|of| of.level()),
+        Some(window.pool.level())
+    );
 }
 
 #[tokio::test]
