@@ -46,9 +46,11 @@ impl PlainTree {
         assert!(self.nodes.insert(name, node).is_none(), "a name of its own");
     }
 
-    /// From now on so many threads have it.
-    pub(crate) fn share(&mut self, name: u64, threads: usize) {
-        self.node(name).handles = threads;
+    /// From now on so many threads have each node.
+    pub(crate) fn share(&mut self, threads: impl Fn(u64) -> usize) {
+        for (&name, node) in &mut self.nodes {
+            node.handles = threads(name);
+        }
     }
 
     fn node(&mut self, name: u64) -> &mut Node {

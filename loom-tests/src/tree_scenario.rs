@@ -241,11 +241,11 @@ impl TreeScenario {
         let mut start = PlainTree::new(self.limit, threads);
         for op in &self.before {
             start.apply(0, op);
-            if let Op::Make(name, ..) = *op {
-                let have = (0..threads).filter(|&program| self.has(program, name));
-                start.share(name, have.count());
-            }
         }
+        start.share(|name| {
+            let have = (0..threads).filter(|&program| self.has(program, name));
+            have.count()
+        });
         let programs: Vec<_> = self.programs.iter().map(|program| &program[..]).collect();
         explain(start, &programs, outcome)
     }

@@ -45,8 +45,9 @@ pub(crate) const CHILDREN: &[Kind] = &[
     (4, Draft::try_charge),
     (2, Draft::reserve),
     (2, Draft::settle),
-    (6, Draft::make),
-    (5, Draft::drop),
+    (2, Draft::make),
+    (5, Draft::make_below_the_root),
+    (6, Draft::drop),
     (2, Draft::look),
 ];
 
@@ -144,7 +145,17 @@ impl Draft {
     }
 
     fn make(&mut self) -> Op {
-        let (name, parent) = (self.next_name, self.node());
+        let parent = self.node();
+        self.make_below(parent)
+    }
+
+    /// So that threads want the same free nodes, which are those of a depth.
+    fn make_below_the_root(&mut self) -> Op {
+        self.make_below(SHARED[0])
+    }
+
+    fn make_below(&mut self, parent: u64) -> Op {
+        let name = self.next_name;
         self.next_name += 1;
         self.nodes.push(name);
         self.parents.push(Some(parent));

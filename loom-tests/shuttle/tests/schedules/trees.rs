@@ -6,7 +6,7 @@ use token_budget_pool::tree_scenario::{Op, TreeScenario};
 use crate::tree_programs::{eight, ALL, CHILDREN, SHARED, SPENDING};
 
 /// A root, two children, and below each of them another one, for four threads that take a detour as soon
-/// as a lane is held.
+/// as a lane is held. Two nodes are free.
 fn scenario() -> TreeScenario {
     // Any level may be the first to refuse.
     let tree = TreeScenario::new(Some(75)).priced().before([
@@ -14,6 +14,10 @@ fn scenario() -> TreeScenario {
         Op::Make(SHARED[2], 0, None),
         Op::Make(SHARED[3], SHARED[1], Some(30)),
         Op::Make(SHARED[4], SHARED[2], Some(30)),
+        Op::Make(5, 0, None),
+        Op::Make(6, 0, None),
+        Op::Drop(5),
+        Op::Drop(6),
     ]);
     (0..4).fold(tree, |tree, _| tree.thread([]))
 }
