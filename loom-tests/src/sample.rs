@@ -45,20 +45,14 @@ impl Scenario {
     pub fn sample(self, draw: impl Fn() -> Vec<Op> + Clone + Send + Sync + 'static) {
         let order: Vec<_> = (0..self.roles.len()).collect();
         let events = self.events.clone();
-        sample(
-            self.name,
-            self.preemptions,
-            EXECUTIONS,
-            &events,
-            move || {
-                let mut scenario = self.clone();
-                for role in &mut scenario.roles {
-                    role.program.extend(draw());
-                }
-                let scenario = Arc::new(scenario);
-                scenario.explain(&scenario.execute(&order))
-            },
-        );
+        sample(self.name, self.preemptions, 1, &events, move || {
+            let mut scenario = self.clone();
+            for role in &mut scenario.roles {
+                role.program.extend(draw());
+            }
+            let scenario = Arc::new(scenario);
+            scenario.explain(&scenario.execute(&order))
+        });
     }
 }
 
@@ -83,7 +77,7 @@ impl TreeScenario {
     }
 }
 
-/// Runs `execution` under each scheduler, and requires that each of these events was met. `execution`
+/// Runs `execution` under each scheduler, as often as is said divided by `fewer`, and requires that each of these events was met. `execution`
 /// returns how many steps it took to find an order of the operations that explains what was seen.
 #[track_caller]
 fn sample(
