@@ -6,8 +6,10 @@ use std::panic;
 use std::sync::{Arc, Mutex, Once};
 
 use crate::explain::Outcome;
-use crate::scenario::Scenario;
+use crate::oracle::OracleSnapshot;
+use crate::scenario::{missed, Answer, Scenario};
 use crate::sync::{self, Event};
+use crate::tree_scenario::{TreeOutcome, TreeScenario};
 
 const GHOST: bool = cfg!(feature = "ghost");
 
@@ -68,7 +70,7 @@ impl Scenario {
                 ));
             }
         }
-        let missed = scenario.missed(&counts);
+        let missed = missed(&scenario.events, &counts);
         if !missed.is_empty() {
             complaints.push(format!("never met: {missed:?}"));
         }
@@ -101,7 +103,31 @@ impl Scenario {
 #[derive(Default)]
 struct Explored {
     executions: u64,
-    explained: Vec<Outcome>,
+    explained: Vec<Outcome<Answer, OracleSnapshot>>,
+}
+
+/// The executions of a tree so far, and what was seen in them.
+#[derive(Default)]
+pub struct ExploredTree {
+    pub executions: u64,
+    explained: Vec<TreeOutcome>,
+}
+
+impl TreeScenario {
+    /// Runs everything once, the programs on the model's threads in this order, and explains what was
+    /// seen.
+    pub fn run(&self, order: &[usize], explored: &Mutex<ExploredTree>) {
+        let outcome = self.execute(order);
+        let mut explored = explored.lock().unwrap();
+        explored.executions += 1;
+        if explored.explained.contains(&outcome) {
+            return;
+        }
+        if let Err(report) = self.explain(&outcome) {
+            panic!("{report}");
+        }
+        explored.explained.push(outcome);
+    }
 }
 
 /// What explores all executions with so many preemptions; `None` is any number.

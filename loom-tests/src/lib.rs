@@ -34,8 +34,6 @@ pub mod model;
 mod sample;
 pub mod scenario;
 mod sequence;
-#[cfg(not(feature = "shuttle"))]
 mod tree_oracle;
-#[cfg(not(feature = "shuttle"))]
 pub mod tree_scenario;
 pub mod wait_scenario;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::explain::{Outcome, Seen};
+use crate::explain::{explain, Outcome, Seen, Sequential};
 use crate::layout::{AMOUNTS, TERMS};
 use crate::model::atomic::{AtomicBool, Ordering};
 use crate::model::{self, thread};
-use crate::oracle;
+use crate::oracle::{self, OracleSnapshot};
+use crate::sequence::Sequence;
 use crate::sync::{self, Setting};
 use crate::{BudgetPool, Limits, OwnedCall, OwnedReservation, Rejected, Usage, Usd};
 
@@ -120,7 +121,7 @@ pub struct Scenario {
     looks: u32,
     stuck: bool,
     pub(crate) roles: Vec<Role>,
-    events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
     pub(crate) preemptions: usize,
 }
 
@@ -180,15 +181,8 @@ impl Scenario {
         self
     }
 
-    /// Of the events that it is about, those that never happened.
-    pub(crate) fn missed(&self, counts: &[u64]) -> Vec<Event> {
-        let mut missed = self.events.clone();
-        missed.retain(|&event| counts[event as usize] == 0);
-        missed
-    }
-
     /// Runs everything once, and returns what was seen.
-    pub(crate) fn execute(self: &Arc<Self>, order: &[usize]) -> Outcome {
+    pub(crate) fn execute(self: &Arc<Self>, order: &[usize]) -> Outcome<Answer, OracleSnapshot> {
         sync::begin(Setting {
             amounts: AMOUNTS,
             terms: TERMS,
@@ -245,6 +239,33 @@ impl Scenario {
             last,
         }
     }
+
+    /// Finds an order of the operations that explains what was seen, and returns how many
+    /// steps that took.
+    pub(crate) fn explain(&self, outcome: &Outcome<Answer, OracleSnapshot>) -> Result<u64, String> {
+        let mut start = Sequence::new(self.limits, self.roles.len());
+        let mut threads = outcome.threads.clone();
+        for (thread, role) in self.roles.iter().enumerate() {
+            let seen = threads[thread].drain(..role.before.len());
+            for (op, seen) in role.before.iter().zip(seen) {
+                let answer = start.apply(thread, op);
+                if answer != seen.answer {
+                    let seen = seen.answer;
+                    return Err(format!("BEFORE: {op:?} -> {seen:?}, and not {answer:?}"));
+                }
+            }
+        }
+        let programs: Vec<_> = self.roles.iter().map(|role| &role.program[..]).collect();
+        let last = outcome.last;
+        explain(start, &programs, &Outcome { threads, last })
+    }
+}
+
+/// Of these events, those that never happened.
+pub(crate) fn missed(events: &[Event], counts: &[u64]) -> Vec<Event> {
+    let mut missed = events.to_vec();
+    missed.retain(|&event| counts[event as usize] == 0);
+    missed
 }
 
 /// What a thread has in hand for a call.
@@ -268,7 +289,7 @@ struct Thread {
     pool: Arc<BudgetPool>,
     flag: Arc<AtomicBool>,
     in_hand: Vec<Option<InHand>>,
-    seen: Vec<Seen>,
+    seen: Vec<Seen<Answer>>,
 }
 
 impl Thread {

@@ -1,6 +1,7 @@
 //! One sequential order of a scenario's operations, on the oracle that all of the crate's
 //! tests share.
 
+use crate::explain::Sequential;
 use crate::oracle::{self, Oracle, OracleCall, OracleSnapshot};
 use crate::scenario::{Answer, Op};
 use crate::{Limits, Usd};
@@ -21,13 +22,14 @@ impl Sequence {
             flag: false,
         }
     }
+}
 
-    pub(crate) fn snapshot(&self) -> OracleSnapshot {
-        self.pool.snapshot()
-    }
+impl Sequential for Sequence {
+    type Op = Op;
+    type Answer = Answer;
+    type Last = OracleSnapshot;
 
-    /// Does `op` as the next of `thread`'s, and answers.
-    pub(crate) fn apply(&mut self, thread: usize, op: &Op) -> Answer {
+    fn apply(&mut self, thread: usize, op: &Op) -> Answer {
         if let Some(index) = op.about() {
             return match self.in_hand[thread][index].take() {
                 Some(call) => Answer::Pool(self.apply_to(thread, index, call, op)),
@@ -73,6 +75,17 @@ impl Sequence {
         })
     }
 
+    fn last(&self) -> OracleSnapshot {
+        self.pool.snapshot()
+    }
+
+    /// A flag that is not seen yet says nothing.
+    fn says_nothing(answer: &Answer) -> bool {
+        *answer == Answer::Saw(false)
+    }
+}
+
+impl Sequence {
     fn apply_to(
         &mut self,
         thread: usize,

@@ -55,9 +55,9 @@ pub enum Event {
     Followed,
     /// An update brought the head to a further lane.
     Detour,
-    /// A lane was appended.
+    /// A lane was appended, or a part of a tree.
     Appended,
-    /// A thread made a lane and found another's appended.
+    /// A thread made a lane or a part of a tree, and found another's appended.
     AppendLost,
     /// Two threads committed from lane 0, one after the other.
     HandedOver,
@@ -87,10 +87,12 @@ pub enum Event {
     RaiseLost,
     /// A node's head was newer than the head that the thread had started from.
     NodeNewer,
+    /// A node that was given back was taken again.
+    NodeReused,
 }
 
 impl Event {
-    pub const ALL: [Event; 22] = [
+    pub const ALL: [Event; 23] = [
         Event::Refused,
         Event::LookedFirst,
         Event::Lost,
@@ -113,6 +115,7 @@ impl Event {
         Event::Raised,
         Event::RaiseLost,
         Event::NodeNewer,
+        Event::NodeReused,
     ];
 }
 
@@ -580,6 +583,7 @@ impl AtomicLink {
         }
     }
 
+    /// Only the free nodes are exchanged so: with Release by a thread that gives one back.
     pub(crate) fn compare_exchange(
         &self,
         current: u64,
@@ -588,8 +592,13 @@ impl AtomicLink {
         failure: Ordering,
     ) -> Result<u64, u64> {
         self.changed.store(true, Ordering::Relaxed);
-        self.touch()
-            .compare_exchange(current, new, success, failure)
+        let exchanged = self
+            .touch()
+            .compare_exchange(current, new, success, failure);
+        if exchanged.is_ok() && success != Ordering::Release {
+            count(Event::NodeReused);
+        }
+        exchanged
     }
 
     pub(crate) fn fetch_add(&self, value: u64, ordering: Ordering) -> u64 {
@@ -668,7 +677,7 @@ impl<T> AtomicPtr<T> {
         pointer
     }
 
-    /// Only a lane is appended so.
+    /// Only what is appended is exchanged so.
     pub(crate) fn compare_exchange(
         &self,
         current: *mut T,

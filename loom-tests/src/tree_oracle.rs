@@ -1,125 +1,159 @@
 //! A plain tree of budgets, with input tokens alone: what pools below pools are compared with.
 
-use crate::tree_scenario::{Answer, Op, Seen};
+use std::collections::BTreeMap;
 
-#[derive(Debug, Clone)]
+use crate::explain::Sequential;
+use crate::tree_scenario::{Answer, Op, SeenNode};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Node {
     /// `None` is the root.
-    parent: Option<usize>,
+    parent: Option<u64>,
     limit: Option<u64>,
     spent: u64,
     reserved: u64,
     closed: bool,
-    /// Dropped nodes stay where they are, so that numbers last.
-    dropped: bool,
+    /// How many threads have it. It is there until the last one drops it.
+    handles: usize,
 }
 
-/// The root is node 0. The others have their numbers in the order in which they are made.
-#[derive(Debug, Clone)]
-pub(crate) struct PlainTree(Vec<(u64, Node)>);
+/// The nodes by name, and what each thread has reserved: at which node, and how much.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct PlainTree {
+    nodes: BTreeMap<u64, Node>,
+    held: Vec<Option<(u64, u64)>>,
+}
 
 impl PlainTree {
-    pub(crate) fn new(limit: Option<u64>) -> Self {
-        let mut tree = Self(vec![]);
+    pub(crate) fn new(limit: Option<u64>, threads: usize) -> Self {
+        let mut tree = Self {
+            nodes: BTreeMap::new(),
+            held: vec![None; threads],
+        };
         tree.make(0, None, limit);
         tree
     }
 
-    /// Nodes have names, since two threads make some in either order.
-    pub(crate) fn make(&mut self, name: u64, parent: Option<u64>, limit: Option<u64>) {
+    fn make(&mut self, name: u64, parent: Option<u64>, limit: Option<u64>) {
         let node = Node {
-            parent: parent.map(|parent| self.index(parent)),
+            parent,
             limit,
             spent: 0,
             reserved: 0,
             closed: false,
-            dropped: false,
+            handles: 1,
         };
-        self.0.push((name, node));
+        assert!(self.nodes.insert(name, node).is_none(), "a name of its own");
     }
 
-    fn index(&self, name: u64) -> usize {
-        let index = self.0.iter().position(|(other, _)| *other == name);
-        index.expect("a node that was made")
+    /// From now on so many threads have each node.
+    pub(crate) fn share(&mut self, threads: impl Fn(u64) -> usize) {
+        for (&name, node) in &mut self.nodes {
+            node.handles = threads(name);
+        }
+    }
+
+    fn node(&mut self, name: u64) -> &mut Node {
+        self.nodes.get_mut(&name).expect("a node that is there")
     }
 
     /// It and all above it.
-    fn path(&self, name: u64) -> Vec<usize> {
-        let parent = |&index: &usize| self.0[index].1.parent;
-        std::iter::successors(Some(self.index(name)), parent).collect()
+    fn path(&self, name: u64) -> Vec<u64> {
+        let parent = |name: &u64| self.nodes[name].parent;
+        std::iter::successors(Some(name), parent).collect()
     }
 
     fn admits(&self, name: u64, tokens: u64) -> bool {
-        self.path(name).into_iter().all(|index| {
-            let node = &self.0[index].1;
+        self.path(name).into_iter().all(|name| {
+            let node = &self.nodes[&name];
             let asked = node.spent + node.reserved + tokens;
-            !node.closed && node.limit.map_or(true, |limit| asked <= limit)
+            // A request for nothing is refused by no limit.
+            let fits = |limit: u64| tokens == 0 || asked <= limit;
+            !node.closed && node.limit.map_or(true, fits)
         })
     }
 
     fn on_path(&mut self, name: u64, change: impl Fn(&mut Node)) {
-        for index in self.path(name) {
-            change(&mut self.0[index].1);
+        for name in self.path(name) {
+            change(self.node(name));
         }
     }
 
-    /// What it answers to `op` by a thread that holds `held` tokens at some node.
-    pub(crate) fn apply(&mut self, op: Op, held: &mut Option<(u64, u64)>) -> Answer {
-        match op {
+    fn spend(&mut self, name: u64, tokens: u64) -> Answer {
+        self.on_path(name, |node| node.spent += tokens);
+        Answer::Spent(self.node(name).spent)
+    }
+
+    /// All nodes that are in use, by name.
+    fn seen(&self) -> Vec<SeenNode> {
+        let seen = self.nodes.iter().map(|(&name, node)| SeenNode {
+            name,
+            parent: node.parent,
+            spent: node.spent,
+            reserved: node.reserved,
+            closed: node.closed,
+        });
+        seen.collect()
+    }
+}
+
+impl Sequential for PlainTree {
+    type Op = Op;
+    type Answer = Answer;
+    type Last = Vec<SeenNode>;
+
+    fn apply(&mut self, thread: usize, op: &Op) -> Answer {
+        match *op {
             Op::TryCharge(name, tokens) => {
                 if !self.admits(name, tokens) {
                     return Answer::Refused;
                 }
-                self.on_path(name, |node| node.spent += tokens);
+                return self.spend(name, tokens);
             }
-            Op::Charge(name, tokens) => self.on_path(name, |node| node.spent += tokens),
+            Op::Charge(name, tokens) => return self.spend(name, tokens),
+            Op::Check(name, tokens) => {
+                if !self.admits(name, tokens) {
+                    return Answer::Refused;
+                }
+            }
             Op::Reserve(name, tokens) => {
                 if !self.admits(name, tokens) {
                     return Answer::Refused;
                 }
                 self.on_path(name, |node| node.reserved += tokens);
-                *held = Some((name, tokens));
+                self.held[thread] = Some((name, tokens));
             }
-            Op::Settle(tokens) => {
-                let Some((name, reserved)) = held.take() else {
+            Op::Settle(_) | Op::Release => {
+                let Some((name, reserved)) = self.held[thread].take() else {
                     return Answer::Skipped;
                 };
-                self.on_path(name, |node| {
-                    node.reserved -= reserved;
-                    node.spent += tokens;
-                });
+                self.on_path(name, |node| node.reserved -= reserved);
+                if let Op::Settle(tokens) = *op {
+                    return self.spend(name, tokens);
+                }
             }
-            Op::Reset(name) => {
-                let index = self.index(name);
-                self.0[index].1.spent = 0;
+            Op::SetLimit(name, limit) => {
+                let old = std::mem::replace(&mut self.node(name).limit, limit);
+                return Answer::Limit(old);
             }
+            Op::Reset(name) => self.node(name).spent = 0,
             Op::Close(name) => {
-                let index = self.index(name);
-                self.0[index].1.closed = true;
+                let was_closed = std::mem::replace(&mut self.node(name).closed, true);
+                return Answer::WasOpen(!was_closed);
             }
             Op::Make(name, parent, limit) => self.make(name, Some(parent), limit),
             Op::Drop(name) => {
-                let index = self.index(name);
-                self.0[index].1.dropped = true;
+                self.node(name).handles -= 1;
+                if self.node(name).handles == 0 {
+                    self.nodes.remove(&name);
+                }
             }
             Op::Look => return Answer::Tree(self.seen()),
         }
         Answer::Done
     }
 
-    /// All nodes that are in use, by name.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
-        let alive = self.0.iter().filter(|(_, node)| !node.dropped);
-        let mut seen: Vec<_> = alive
-            .map(|(name, node)| Seen {
-                name: *name,
-                parent: node.parent.map(|parent| self.0[parent].0),
-                spent: node.spent,
-                reserved: node.reserved,
-                closed: node.closed,
-            })
-            .collect();
-        seen.sort_by_key(|seen| seen.name);
-        seen
+    fn last(&self) -> Vec<SeenNode> {
+        self.seen()
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use token_budget_pool::exhaust::{loom, orders};
-use token_budget_pool::tree_scenario::{Explained, Op, TreeScenario};
+use token_budget_pool::exhaust::{loom, orders, ExploredTree};
+use token_budget_pool::tree_scenario::{Op, TreeScenario};
 
 const PREEMPTIONS: usize = if cfg!(feature = "ghost") { 1 } else { 2 };
 
@@ -20,10 +20,10 @@ fn check<const N: usize>(scenario: TreeScenario, plain: [u64; N], ghost: [u64; N
     let mut all = vec![];
     let started = std::time::Instant::now();
     for order in orders(scenario.threads()) {
-        let known = Arc::new(Mutex::new(Explained::default()));
-        let (scenario, seen) = (scenario.clone(), known.clone());
+        let explored = Arc::new(Mutex::new(ExploredTree::default()));
+        let (scenario, seen) = (scenario.clone(), explored.clone());
         loom(Some(PREEMPTIONS)).check(move || scenario.run(&order, &seen));
-        all.push(known.lock().unwrap().executions);
+        all.push(explored.lock().unwrap().executions);
     }
     let test = std::thread::current();
     let name = test.name().unwrap_or("?").to_owned();

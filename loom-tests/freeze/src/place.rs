@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::mem::size_of;
-use std::sync::atomic::{compiler_fence, AtomicU16, Ordering};
+use std::sync::atomic::{compiler_fence, AtomicU32, Ordering};
 
 use crate::BudgetPool;
 
@@ -24,6 +24,23 @@ pub enum Place {
     Committed,
     /// Between making a lane and appending it.
     Append,
+    /// Between writing to the list of a slot and the CAS of the head that would publish it.
+    Listed,
+    /// Between deciding to raise the head of a node and its CAS.
+    Raise,
+    /// Between making what a tree has for a lane (lists, or the slots of a node) and appending it.
+    /// The thread holds that lane.
+    AppendForLane,
+    /// Between making some nodes, or the tree itself, and appending them.
+    AppendNodes,
+    /// Between finding a node free and the CAS that takes it.
+    TakeNode,
+    /// Between deciding to give a node back and the CAS that does.
+    GiveNodeBack,
+    /// Between asking for a child and having it.
+    Make,
+    /// In the drop of a child.
+    DropChild,
     /// In the allocator.
     Allocator,
     /// In the end of a call that is settled.
@@ -43,12 +60,20 @@ pub enum Place {
 }
 
 impl Place {
-    pub const ALL: [Place; 13] = [
+    pub const ALL: [Place; 21] = [
         Place::Lane0,
         Place::FurtherLane,
         Place::Filled,
         Place::Committed,
         Place::Append,
+        Place::Listed,
+        Place::Raise,
+        Place::AppendForLane,
+        Place::AppendNodes,
+        Place::TakeNode,
+        Place::GiveNodeBack,
+        Place::Make,
+        Place::DropChild,
         Place::Allocator,
         Place::Settle,
         Place::Drop,
@@ -59,8 +84,8 @@ impl Place {
         Place::LockHeld,
     ];
 
-    fn bit(self) -> u16 {
-        1 << self as u16
+    fn bit(self) -> u32 {
+        1 << self as u32
     }
 }
 
@@ -72,6 +97,14 @@ impl fmt::Display for Place {
             Place::Filled => "between filling a slot and its CAS",
             Place::Committed => "after the CAS, before the lane was given back",
             Place::Append => "in the append of a lane",
+            Place::Listed => "between writing to a list and its CAS",
+            Place::Raise => "in the raise of a node's head",
+            Place::AppendForLane => "in the append of what a tree has for a lane",
+            Place::AppendNodes => "in the append of nodes",
+            Place::TakeNode => "in the take of a free node",
+            Place::GiveNodeBack => "in the return of a node",
+            Place::Make => "in the making of a child",
+            Place::DropChild => "in the drop of a child",
             Place::Allocator => "in the allocator",
             Place::Settle => "in settle",
             Place::Drop => "in the drop of a reservation",
@@ -86,7 +119,7 @@ impl fmt::Display for Place {
 
 /// The places that a thread is at, a bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Places(pub u16);
+pub struct Places(pub u32);
 
 impl Places {
     pub fn contains(self, place: Place) -> bool {
@@ -119,7 +152,7 @@ pub struct Met {
 thread_local! {
     // Without initialisation and without destructors, so that a signal handler and an
     // allocator may touch them.
-    static HERE: AtomicU16 = const { AtomicU16::new(0) };
+    static HERE: AtomicU32 = const { AtomicU32::new(0) };
     /// The address of the pool that the thread uses.
     static POOL: Cell<usize> = const { Cell::new(0) };
     static MET: Cell<Met> = const {
@@ -136,7 +169,7 @@ pub fn here() -> Places {
     Places(HERE.with(|here| here.load(Ordering::Relaxed)))
 }
 
-fn set_here(places: u16) {
+fn set_here(places: u32) {
     // What comes before and after stays there: for a handler that runs on the same thread,
     // it takes the compiler's part of a fence and no more.
     compiler_fence(Ordering::SeqCst);
@@ -150,6 +183,11 @@ pub fn enter(place: Place) {
 
 pub fn leave(place: Place) {
     set_here(here().0 & !place.bit());
+}
+
+/// Whether the calling thread holds a lane.
+pub(crate) fn holds_a_lane() -> bool {
+    here().contains(Place::Lane0) || here().contains(Place::FurtherLane)
 }
 
 /// Does `work` at `place`.

@@ -2,6 +2,7 @@
 //! the thread is that uses them (see [`crate::place`]), and let it linger there (see
 //! [`crate::linger`]).
 
+use std::any::type_name;
 use std::cell::Cell;
 use std::sync::atomic as real;
 
@@ -62,6 +63,7 @@ impl AtomicU64 {
         now_and_then();
         if ordering == Ordering::Release {
             place::leave(Place::Committed);
+            place::leave(Place::Listed);
             place::leave(self.lane());
         }
         self.0.store(value, ordering);
@@ -94,6 +96,7 @@ impl AtomicU64 {
         failure: Ordering,
     ) -> Result<u64, u64> {
         place::at(Place::Filled, || with_a_lane(4));
+        place::leave(Place::Listed);
         let swung = self.0.compare_exchange(current, new, success, failure);
         if swung.is_ok() {
             place::enter(Place::Committed);
@@ -118,8 +121,6 @@ impl AtomicU64 {
 /// A word of a tree that is in no lane.
 pub(crate) struct AtomicLink(real::AtomicU64);
 
-pub(crate) use AtomicLink as AtomicNodeHead;
-
 impl AtomicLink {
     pub(crate) const fn new(value: u64) -> Self {
         Self(real::AtomicU64::new(value))
@@ -130,11 +131,16 @@ impl AtomicLink {
         self.0.load(ordering)
     }
 
+    /// What a thread stores that holds a lane is an entry of a list.
     pub(crate) fn store(&self, value: u64, ordering: Ordering) {
         now_and_then();
         self.0.store(value, ordering);
+        if place::holds_a_lane() {
+            place::enter(Place::Listed);
+        }
     }
 
+    /// Only the free nodes are exchanged so: with Release by a thread that gives one back.
     pub(crate) fn compare_exchange(
         &self,
         current: u64,
@@ -142,7 +148,13 @@ impl AtomicLink {
         success: Ordering,
         failure: Ordering,
     ) -> Result<u64, u64> {
-        now_and_then();
+        let place = if success == Ordering::Release {
+            Place::GiveNodeBack
+        } else {
+            Place::TakeNode
+        };
+        // Nobody waits for a thread here, so it stays longer.
+        place::at(place, for_long);
         self.0.compare_exchange(current, new, success, failure)
     }
 
@@ -167,6 +179,32 @@ impl AtomicLink {
     }
 }
 
+/// The head of a node.
+pub(crate) struct AtomicNodeHead(real::AtomicU64);
+
+impl AtomicNodeHead {
+    pub(crate) const fn new(value: u64) -> Self {
+        Self(real::AtomicU64::new(value))
+    }
+
+    pub(crate) fn load(&self, ordering: Ordering) -> u64 {
+        now_and_then();
+        self.0.load(ordering)
+    }
+
+    /// Only by a raise.
+    pub(crate) fn compare_exchange(
+        &self,
+        current: u64,
+        new: u64,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u64, u64> {
+        place::at(Place::Raise, || with_a_lane(4));
+        self.0.compare_exchange(current, new, success, failure)
+    }
+}
+
 pub(crate) struct AtomicPtr<T>(real::AtomicPtr<T>);
 
 impl<T> AtomicPtr<T> {
@@ -179,7 +217,7 @@ impl<T> AtomicPtr<T> {
         self.0.load(ordering)
     }
 
-    /// Only an append is exchanged, once the lane is made. Whoever appends it holds it.
+    /// Only an append is exchanged, once what is appended is made. A thread that appends a lane holds it.
     pub(crate) fn compare_exchange(
         &self,
         current: *mut T,
@@ -187,10 +225,17 @@ impl<T> AtomicPtr<T> {
         success: Ordering,
         failure: Ordering,
     ) -> Result<*mut T, *mut T> {
+        let place = if place::holds_a_lane() {
+            Place::AppendForLane
+        } else if type_name::<T>().contains("::Lane<") {
+            Place::Append
+        } else {
+            Place::AppendNodes
+        };
         // Threads come here seldom, so they stay longer.
-        place::at(Place::Append, for_long);
+        place::at(place, for_long);
         let appended = self.0.compare_exchange(current, new, success, failure);
-        if appended.is_ok() {
+        if appended.is_ok() && place == Place::Append {
             place::enter(Place::FurtherLane);
             place::count_append();
         }

@@ -2,14 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use token_budget_pool::place::{Met, Place};
-use token_budget_pool::{linger, place, Snapshot, Usage};
+use token_budget_pool::place::Met;
+use token_budget_pool::{linger, place};
 
 use crate::freezer::{self, Word, NO_ROUND};
-use crate::subjects::{in_ratio, spend, Calls, Subject};
-
-/// What one thread has to do while the others are frozen.
-pub const STEPS: u64 = 1_000;
+use crate::subjects::{At, Calls, State, Subject};
 
 const NOBODY: usize = usize::MAX;
 
@@ -17,6 +14,8 @@ const NOBODY: usize = usize::MAX;
 pub struct Field<S> {
     /// A pool a round.
     pools: Vec<S>,
+    /// How many steps were done in each round before its threads were frozen.
+    steps_before: Vec<AtomicU64>,
     round: AtomicUsize,
     alone: AtomicUsize,
     steps: AtomicU64,
@@ -28,6 +27,9 @@ pub struct Field<S> {
     all_by_detour: AtomicU64,
 }
 
+/// Calls at each pool of a subject.
+type CallsAt = [Calls; At::ALL.len()];
+
 /// What each of a thread's calls was, in tokens in.
 fn amount(thread: usize) -> u64 {
     thread as u64 + 1
@@ -37,6 +39,7 @@ impl<S: Subject> Field<S> {
     pub fn new(rounds: usize) -> Self {
         Self {
             pools: (0..rounds).map(|_| S::fresh()).collect(),
+            steps_before: (0..rounds).map(|_| AtomicU64::new(0)).collect(),
             round: AtomicUsize::new(0),
             alone: AtomicUsize::new(NOBODY),
             steps: AtomicU64::new(0),
@@ -50,6 +53,11 @@ impl<S: Subject> Field<S> {
     /// From now on the threads hammer this round's pool.
     pub fn begin(&self, round: usize) {
         self.round.store(round, Ordering::Release);
+    }
+
+    /// How many steps the threads have done in this round, besides those that one did alone.
+    pub fn steps_before(&self, round: usize) -> u64 {
+        self.steps_before[round].load(Ordering::Relaxed)
     }
 
     /// Lets the threads end.
@@ -75,7 +83,7 @@ impl<S: Subject> Field<S> {
         self.alone.load(Ordering::Acquire) == thread
     }
 
-    /// What has been done of the [`STEPS`].
+    /// What has been done of the steps.
     pub fn steps(&self) -> u64 {
         self.steps.load(Ordering::Relaxed)
     }
@@ -96,8 +104,8 @@ impl<S: Subject> Field<S> {
     }
 
     /// What a thread does. Returns which of its calls each pool has counted.
-    pub fn hammer(&self, thread: usize) -> Vec<Calls> {
-        let mut calls = vec![Calls::default(); self.pools.len()];
+    pub fn hammer(&self, thread: usize) -> Vec<CallsAt> {
+        let mut calls = vec![CallsAt::default(); self.pools.len()];
         let mut turn = 0;
         loop {
             let round = self.round.load(Ordering::Acquire);
@@ -111,33 +119,34 @@ impl<S: Subject> Field<S> {
             }
             if self.is_asked(thread) {
                 linger::set(false);
-                calls[round] += self.go_on_alone(thread, pool);
+                self.go_on_alone(thread, pool, &mut calls[round]);
                 linger::set(true);
             } else {
-                calls[round] += pool.step(amount(thread), turn).calls;
-                assert_in_ratio(place::at(Place::Snapshot, || pool.snapshot()));
+                let stepped = pool.step(amount(thread), turn);
+                calls[round][stepped.at as usize] += stepped.calls;
+                self.steps_before[round].fetch_add(1, Ordering::Relaxed);
+                pool.look(turn);
                 turn += 1;
             }
         }
     }
 
     /// With all others frozen, every answer is known.
-    fn go_on_alone(&self, thread: usize, pool: &S) -> Calls {
+    fn go_on_alone(&self, thread: usize, pool: &S, calls: &mut CallsAt) {
         let before = place::met();
-        let mut calls = Calls::default();
         let mut expected = pool.snapshot();
-        for turn in 0..STEPS {
+        for turn in 0..S::STEPS {
             let stepped = pool.step(amount(thread), turn);
             let now = pool.snapshot();
-            calls += stepped.calls;
-            spend(&mut expected.spent, amount(thread), stepped.calls);
+            calls[stepped.at as usize] += stepped.calls;
+            expected.spend(stepped.at, amount(thread), stepped.calls);
             if !self.is_asked(thread) {
-                return calls;
+                return;
             }
             assert_eq!(now, expected);
-            assert_in_ratio(now);
+            now.assert_is_one_state();
             if let Some(answer) = stepped.answer {
-                assert_eq!(answer, now.spent.into());
+                assert_eq!(answer, now.totals(stepped.at));
             }
             self.steps.fetch_add(1, Ordering::Relaxed);
         }
@@ -146,12 +155,11 @@ impl<S: Subject> Field<S> {
         add(&self.turned_away, met.turned_away - before.turned_away);
         add(&self.detours, met.detours - before.detours);
         add(&self.appends, met.appends - before.appends);
-        let all = met.detours - before.detours >= STEPS;
+        let all = met.detours - before.detours >= S::STEPS;
         add(&self.all_by_detour, all.into());
         if self.call_off(thread) {
             freezer::say(Word::Done);
         }
-        calls
     }
 
     /// This round's pool.
@@ -160,22 +168,15 @@ impl<S: Subject> Field<S> {
     }
 
     /// That each pool has counted what the threads say, and nothing is reserved any more.
-    pub fn assert_adds_up(&self, calls: &[Vec<Calls>]) {
+    pub fn assert_adds_up(&self, calls: &[Vec<CallsAt>]) {
         for (round, pool) in self.pools.iter().enumerate() {
             let mut expected = S::fresh().snapshot();
             for (thread, calls) in calls.iter().enumerate() {
-                spend(&mut expected.spent, amount(thread), calls[round]);
+                for at in At::ALL {
+                    expected.spend(at, amount(thread), calls[round][at as usize]);
+                }
             }
             assert_eq!(pool.snapshot(), expected, "in round {round}");
         }
     }
-}
-
-pub fn assert_in_ratio(snapshot: Snapshot) {
-    let (all, reserved) = (snapshot.spent, Usage::from(snapshot.reserved));
-    let spent = Usage::tokens(all.input_tokens, all.output_tokens).cost(all.cost);
-    assert_eq!(spent, in_ratio(spent.input_tokens));
-    assert_eq!(reserved, in_ratio(reserved.input_tokens));
-    // These two are not where the others are.
-    assert!(all.forfeited_calls <= all.calls && all.forfeited_cost <= all.cost);
 }

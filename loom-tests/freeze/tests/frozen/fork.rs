@@ -37,6 +37,8 @@ const SECONDS: u32 = 60;
 struct Prepared(BudgetPool);
 
 impl Subject for Prepared {
+    type State = Snapshot;
+
     const NAME: &'static str = "records and reservations";
 
     fn fresh() -> Self {

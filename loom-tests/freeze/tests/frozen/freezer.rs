@@ -71,7 +71,7 @@ pub struct Report {
 
 impl Report {
     /// One write of so little is one message: POSIX has it up to `PIPE_BUF` bytes.
-    const LEN: usize = 8;
+    const LEN: usize = 10;
 
     pub fn is_at(&self, place: Place) -> bool {
         self.places.contains(place)
@@ -81,8 +81,8 @@ impl Report {
         let mut bytes = [0; Self::LEN];
         bytes[0] = self.thread as u8;
         bytes[1] = self.word as u8;
-        bytes[2..4].copy_from_slice(&self.places.0.to_ne_bytes());
-        bytes[4..].copy_from_slice(&(self.round as u32).to_ne_bytes());
+        bytes[2..6].copy_from_slice(&self.places.0.to_ne_bytes());
+        bytes[6..].copy_from_slice(&(self.round as u32).to_ne_bytes());
         bytes
     }
 
@@ -91,7 +91,7 @@ impl Report {
         Self {
             thread: thread.into(),
             word: Word::ALL[usize::from(word)],
-            places: Places(u16::from_ne_bytes(places)),
+            places: Places(u32::from_ne_bytes(places)),
             round: u32::from_ne_bytes([a, b, c, d]) as usize,
         }
     }

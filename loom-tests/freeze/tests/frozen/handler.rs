@@ -19,9 +19,8 @@ use token_budget_pool::place::{self, Place};
 use token_budget_pool::{linger, BudgetPool, Limits, Usage, Usd};
 
 use crate::allocator;
-use crate::field::assert_in_ratio;
 use crate::freezer::FOR_EVER;
-use crate::subjects::{record, reserve, spend, Calls};
+use crate::subjects::{record, reserve, spend, Calls, State};
 use crate::{wait_for_turn, ENOUGH};
 
 const INTERRUPT: Signal = Signal::SIGUSR2;
@@ -131,7 +130,7 @@ impl Seat {
         let (amount, _) = self.amounts();
         while !self.ends.load(Ordering::Relaxed) {
             self.own.step(self.pool, amount);
-            assert_in_ratio(self.pool.snapshot());
+            self.pool.snapshot().assert_is_one_state();
         }
         SEAT.set(None);
     }
@@ -148,7 +147,7 @@ impl Seat {
         let (_, amount) = self.amounts();
         let took_effect = place::apart(|| {
             let took_effect = self.handlers.step(self.pool, amount);
-            assert_in_ratio(self.pool.snapshot());
+            self.pool.snapshot().assert_is_one_state();
             took_effect
         });
         if took_effect && here.contains(Place::Lane0) {

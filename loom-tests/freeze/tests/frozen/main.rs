@@ -6,7 +6,8 @@
 //! is counted where in the library they were caught, and there are rounds until there is enough of
 //! everything.
 //!
-//! The same rounds with a pool behind a mutex show that they can fail.
+//! The same rounds with a pool behind a mutex show that they can fail. Those with a tree have children that
+//! come and go.
 //!
 //! `handler` has signal handlers that use the pool whose call they interrupt, `fork` has children
 //! that inherit the lanes of threads that they do not have.
@@ -25,18 +26,17 @@ use std::fmt;
 use std::mem::size_of;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use field::{Field, STEPS};
+use field::Field;
 use freezer::{Freezer, Report, Word, FOR_EVER};
 use mixed::Mixed;
-use subjects::{Locked, Records, Reservations, Subject};
+use subjects::{Locked, Records, Reservations, Subject, Trees};
 use token_budget_pool::place::{Met, Place};
 use token_budget_pool::BudgetPool;
 
 /// How many are frozen. One more goes on.
 const FROZEN: [usize; 2] = [4, 64];
-const ROUNDS: usize = 300;
 const ROUNDS_AT_MOST: usize = 5_000;
 /// Freezes in each place that is asked for.
 const ENOUGH: u64 = 100;
@@ -55,6 +55,17 @@ const IN_AN_UPDATE: [Place; 5] = [
     Place::Filled,
     Place::Committed,
     Place::Append,
+];
+
+const IN_A_TREE: [Place; 8] = [
+    Place::Listed,
+    Place::Raise,
+    Place::AppendForLane,
+    Place::AppendNodes,
+    Place::TakeNode,
+    Place::GiveNodeBack,
+    Place::Make,
+    Place::DropChild,
 ];
 
 /// What came of the rounds.
@@ -94,8 +105,8 @@ impl Outcome {
 
     /// What there is too little of. Where lane 0 is wanted, so are detours round its holders, and
     /// readers that hold a lane.
-    fn lacks(&self, wanted: &[Place]) -> Option<String> {
-        let lacks = |place: &Place| self.at[*place as usize] < ENOUGH;
+    fn lacks(&self, enough: u64, wanted: &[Place]) -> Option<String> {
+        let lacks = |place: &Place| self.at[*place as usize] < enough;
         if let Some(place) = wanted.iter().copied().find(lacks) {
             return Some(place.to_string());
         }
@@ -103,8 +114,8 @@ impl Outcome {
             return None;
         }
         let others = [
-            (self.all_by_detour < ENOUGH, "by detour"),
-            (self.reading < ENOUGH, "with a lane, to read"),
+            (self.all_by_detour < enough, "by detour"),
+            (self.reading < enough, "with a lane, to read"),
         ];
         let mut lacking = others.into_iter().filter(|&(lacks, _)| lacks);
         lacking.next().map(|(_, what)| what.into())
@@ -166,14 +177,23 @@ fn play<S: Subject>(to_freeze: usize, wanted: &[Place]) -> Outcome {
     let mut mixed = Mixed(threads as u64);
     let mut outcome = Outcome::default();
 
-    while outcome.rounds < ROUNDS || outcome.lacks(wanted).is_some() {
+    let lacks = |outcome: &Outcome| outcome.lacks(S::ENOUGH, wanted);
+
+    while outcome.rounds < S::ROUNDS || lacks(&outcome).is_some() {
         let round = outcome.rounds;
-        if let (ROUNDS_AT_MOST, Some(what)) = (round, outcome.lacks(wanted)) {
+        if let (ROUNDS_AT_MOST, Some(what)) = (round, lacks(&outcome)) {
             panic!("{to_freeze} frozen, {}: too few {what}\n{outcome}", S::NAME);
         }
         field.begin(round);
-        // Soon, while there are few lanes, or later.
+        // Soon, while there are few lanes and nodes, or later.
         for _ in 0..1 << mixed.below(7) {
+            thread::yield_now();
+        }
+        let most_steps = mixed.below(S::STEPS_BEFORE + 1);
+        let steps = mixed.below(most_steps + 1);
+        let began = Instant::now();
+        while field.steps_before(round) < steps {
+            assert!(began.elapsed() < FOR_EVER, "fewer than {steps} steps");
             thread::yield_now();
         }
         let alone = mixed.below(threads as u64) as usize;
@@ -190,9 +210,10 @@ fn play<S: Subject>(to_freeze: usize, wanted: &[Place]) -> Outcome {
                 assert!(
                     at_a_lock,
                     "{threads} threads, {}, round {round}: with all others frozen, thread \
-                     {alone} did {} of {STEPS} steps in {patience:?}, and is {}; frozen: {}",
+                     {alone} did {} of {} steps in {patience:?}, and is {}; frozen: {}",
                     S::NAME,
                     field.steps(),
+                    S::STEPS,
                     stopped.places,
                     list(&frozen)
                 );
@@ -201,11 +222,11 @@ fn play<S: Subject>(to_freeze: usize, wanted: &[Place]) -> Outcome {
                 freezer.expect(&[Word::Done]);
             }
         }
-        // Of those that were frozen in this round, each holds one lane, or is about to append one.
         let further = usize::try_from(allocator::bytes(round)).expect("what is given was taken");
-        assert!(further <= LANE * to_freeze, "{further} bytes in lanes");
+        let most = S::most_bytes(to_freeze);
+        assert!(further <= most, "{further} further bytes");
         let bytes = size_of::<BudgetPool>() + further;
-        assert!(bytes <= FRESH + LANE * to_freeze, "{bytes} bytes");
+        assert!(bytes <= FRESH + most, "{bytes} bytes");
         outcome.most_bytes = outcome.most_bytes.max(bytes);
         outcome.all_by_detour = field.all_by_detour();
         freezer.thaw();
@@ -263,5 +284,18 @@ fn one_reserves_while_all_others_are_frozen() {
     for frozen in FROZEN {
         let in_an_end = [Place::Settle, Place::Drop, Place::Forfeit];
         play::<Reservations>(frozen, &[&IN_AN_UPDATE[..], &in_an_end].concat());
+    }
+}
+
+/// It makes children, spends in them, and drops them. So do the others until they are frozen.
+#[test]
+fn one_uses_a_tree_while_all_others_are_frozen() {
+    let _turn = wait_for_turn();
+    for frozen in [4, 16] {
+        let in_an_end = [Place::Settle, Place::Drop, Place::Forfeit];
+        play::<Trees>(
+            frozen,
+            &[&IN_AN_UPDATE[..], &IN_A_TREE, &in_an_end].concat(),
+        );
     }
 }

@@ -1,12 +1,17 @@
-//! What the threads hammer: pools that record, pools that reserve, and as the control a pool
-//! behind a lock.
+//! What the threads hammer: pools that record, pools that reserve, trees whose children come and go, and
+//! as the control a pool behind a lock.
 
+use std::fmt::Debug;
 use std::ops::AddAssign;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use token_budget_pool::linger::linger;
 use token_budget_pool::place::{self, Place};
-use token_budget_pool::{BudgetPool, Snapshot, Spent, Totals, Usage, Usd};
+use token_budget_pool::{
+    BudgetPool, Child, ChildPool, Limits, Snapshot, Spent, Totals, TreeSnapshot, Usage, Usd,
+};
+
+use crate::LANE;
 
 /// A call whose amounts are in a ratio of their own: a state of two states shows.
 pub fn in_ratio(amount: u64) -> Usage {
@@ -50,8 +55,22 @@ pub fn spend(spent: &mut Spent, amount: u64, calls: Calls) {
     spent.forfeited_cost = spent.forfeited_cost.saturating_add(cost(calls.forfeited));
 }
 
+/// Which of a subject's pools a step was at, of those that last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// The root of a tree, or a pool without children.
+    Root,
+    /// The child of a root. What is counted there is counted in the root too.
+    Team,
+}
+
+impl At {
+    pub const ALL: [At; 2] = [At::Root, At::Team];
+}
+
 /// What came of a step.
 pub struct Stepped {
+    pub at: At,
     /// What it had counted.
     pub calls: Calls,
     /// What the pool said, if it says anything.
@@ -63,6 +82,7 @@ pub fn record(pool: &BudgetPool, amount: u64) -> Stepped {
     let dollars = Usd::from_nanos(3 * amount).to_f64();
     let totals = pool.record(amount, 2 * amount, dollars);
     Stepped {
+        at: At::Root,
         calls: Calls::ONE,
         answer: Some(totals.expect("no limit")),
     }
@@ -72,52 +92,105 @@ pub fn record(pool: &BudgetPool, amount: u64) -> Stepped {
 pub fn reserve(pool: &BudgetPool, amount: u64, turn: u64) -> Stepped {
     let usage = in_ratio(amount);
     let reservation = pool.try_reserve(usage).expect("no limit");
-    match turn % 3 {
+    let (calls, answer) = match turn % 3 {
         0 => {
             let call = reservation.start();
             let receipt = place::at(Place::Settle, || call.settle(usage));
-            Stepped {
-                calls: Calls::ONE,
-                answer: Some(receipt.spent.into()),
-            }
+            (Calls::ONE, Some(receipt.spent.into()))
         }
         1 => {
             let call = reservation.start();
             place::at(Place::Forfeit, || drop(call));
-            Stepped {
-                calls: Calls::ONE_FORFEITED,
-                answer: None,
-            }
+            (Calls::ONE_FORFEITED, None)
         }
         _ => {
             place::at(Place::Drop, || drop(reservation));
-            Stepped {
-                calls: Calls::default(),
-                answer: None,
-            }
+            (Calls::default(), None)
         }
+    };
+    Stepped {
+        at: At::Root,
+        calls,
+        answer,
     }
 }
 
-/// A pool, and what a thread does to it.
+/// All that is seen of a subject at one moment.
+pub trait State: PartialEq + Debug {
+    /// Counts so many calls of this amount.
+    fn spend(&mut self, at: At, amount: u64, calls: Calls);
+
+    /// What a pool says when it looks so.
+    fn totals(&self, at: At) -> Totals;
+
+    fn assert_is_one_state(&self);
+}
+
+impl State for Snapshot {
+    fn spend(&mut self, _: At, amount: u64, calls: Calls) {
+        spend(&mut self.spent, amount, calls);
+    }
+
+    fn totals(&self, _: At) -> Totals {
+        self.spent.into()
+    }
+
+    fn assert_is_one_state(&self) {
+        let (all, reserved) = (self.spent, Usage::from(self.reserved));
+        let spent = Usage::tokens(all.input_tokens, all.output_tokens).cost(all.cost);
+        assert_eq!(spent, in_ratio(spent.input_tokens));
+        assert_eq!(reserved, in_ratio(reserved.input_tokens));
+        // These two are not where the others are.
+        assert!(all.forfeited_calls <= all.calls && all.forfeited_cost <= all.cost);
+    }
+}
+
+/// A pool or a tree of pools, and what a thread does to it.
 pub trait Subject: Send + Sync + 'static {
+    type State: State;
+
     const NAME: &'static str;
+
+    /// What one thread has to do while the others are frozen.
+    const STEPS: u64 = 1_000;
+
+    /// How many rounds there are at least.
+    const ROUNDS: usize = 300;
+
+    /// How many freezes there are at least in each place that is asked for.
+    const ENOUGH: u64 = crate::ENOUGH;
+
+    /// Before they are frozen, the threads have done some number of steps together, from 0 to this.
+    const STEPS_BEFORE: u64 = 0;
 
     fn fresh() -> Self;
 
-    /// The pool, if it is one of the library's.
+    /// The pool, or the root, if it is one of the library's.
     fn pool(&self) -> Option<&BudgetPool>;
 
     /// Does what comes at this turn, in calls of this amount.
     fn step(&self, amount: u64, turn: u64) -> Stepped;
 
-    fn snapshot(&self) -> Snapshot;
+    fn snapshot(&self) -> Self::State;
+
+    /// What a thread does after this turn, while the others do the same.
+    fn look(&self, _turn: u64) {
+        place::at(Place::Snapshot, || self.snapshot()).assert_is_one_state();
+    }
+
+    /// What it takes at most where so many threads were frozen, itself not included. Each of them holds one
+    /// lane, or is about to append one.
+    fn most_bytes(frozen: usize) -> usize {
+        LANE * frozen
+    }
 }
 
 /// Every step is a record.
 pub struct Records(BudgetPool);
 
 impl Subject for Records {
+    type State = Snapshot;
+
     const NAME: &'static str = "records";
 
     fn fresh() -> Self {
@@ -141,6 +214,8 @@ impl Subject for Records {
 pub struct Reservations(BudgetPool);
 
 impl Subject for Reservations {
+    type State = Snapshot;
+
     const NAME: &'static str = "reservations";
 
     fn fresh() -> Self {
@@ -160,6 +235,158 @@ impl Subject for Reservations {
     }
 }
 
+/// A root with a team below it. Threads spend in both, and in children of their own below either of them,
+/// or below such a child. These are made for one step, and dropped in it.
+pub struct Trees {
+    root: Arc<BudgetPool>,
+    team: Arc<BudgetPool>,
+    /// A pool in which nothing was spent.
+    unused: Snapshot,
+}
+
+const TEAM: &str = "team";
+
+impl Trees {
+    /// A child of this one's, for one step.
+    fn own(parent: &BudgetPool) -> ChildPool<'_> {
+        place::at(Place::Make, || parent.child(Limits::unlimited())).expect("room for a child")
+    }
+
+    fn drop_own(child: ChildPool<'_>) {
+        place::at(Place::DropChild, || drop(child));
+    }
+
+    /// Does what comes at this turn in a child of this one's. Nobody else has it, so what it says is known.
+    fn step_in_own(&self, parent: &BudgetPool, amount: u64, turn: u64) -> Calls {
+        let child = Self::own(parent);
+        let stepped = reserve(&child, amount, turn);
+        let mut expected = self.unused;
+        expected.spend(At::Root, amount, stepped.calls);
+        assert_eq!(
+            place::at(Place::Snapshot, || child.snapshot()),
+            expected,
+            "in a child of its own"
+        );
+        if let Some(answer) = stepped.answer {
+            assert_eq!(answer, expected.totals(At::Root), "by a child of its own");
+        }
+        Self::drop_own(child);
+        stepped.calls
+    }
+}
+
+impl State for TreeSnapshot {
+    fn spend(&mut self, at: At, amount: u64, calls: Calls) {
+        spend(&mut self.snapshot.spent, amount, calls);
+        if at == At::Team {
+            let mut children = self.children.iter_mut();
+            let team = children
+                .find(|child| child.label.as_str() == TEAM)
+                .expect("a team");
+            spend(&mut team.snapshot.spent, amount, calls);
+        }
+    }
+
+    fn totals(&self, at: At) -> Totals {
+        let mut nodes = self.iter();
+        let node = match at {
+            At::Root => nodes.next(),
+            At::Team => nodes.find(|node| node.label.as_str() == TEAM),
+        };
+        node.expect("a root, and a team").snapshot.spent.into()
+    }
+
+    fn assert_is_one_state(&self) {
+        for (depth, node) in [self].into_iter().chain(&self.children).enumerate() {
+            let lasts = depth == 0 || node.label.as_str() == TEAM;
+            // Only children that threads have for themselves reserve.
+            let below = node.children.iter().map(|child| child.snapshot);
+            let reserved: u64 = below.clone().map(|child| child.reserved.input_tokens).sum();
+            if lasts || !node.children.is_empty() {
+                assert_eq!(node.snapshot.reserved.input_tokens, reserved, "{self}");
+            }
+            let spent: u64 = below.map(|child| child.spent.input_tokens).sum();
+            assert!(node.snapshot.spent.input_tokens >= spent, "{self}");
+        }
+        for node in self.iter() {
+            node.snapshot.assert_is_one_state();
+        }
+    }
+}
+
+impl Subject for Trees {
+    type State = TreeSnapshot;
+
+    const NAME: &'static str = "trees whose children come and go";
+
+    const STEPS: u64 = 100;
+
+    // Steps take longer, and so do rounds.
+    const ROUNDS: usize = 100;
+    const ENOUGH: u64 = 30;
+    const STEPS_BEFORE: u64 = 12;
+
+    fn fresh() -> Self {
+        place::apart(|| {
+            let root = Arc::new(BudgetPool::unconstrained());
+            let team = Child::new(Limits::unlimited()).label(TEAM);
+            let team = root.child_owned(team).expect("a child");
+            let unused = team.snapshot();
+            Self { root, team, unused }
+        })
+    }
+
+    fn pool(&self) -> Option<&BudgetPool> {
+        Some(&self.root)
+    }
+
+    fn step(&self, amount: u64, turn: u64) -> Stepped {
+        let (root, team) = (&*self.root, &*self.team);
+        let (at, calls) = match turn % 8 {
+            0 => return record(root, amount),
+            1 => {
+                return Stepped {
+                    at: At::Team,
+                    ..record(team, amount)
+                }
+            }
+            2 | 3 => (At::Root, self.step_in_own(root, amount, turn / 2)),
+            4 | 5 => (At::Team, self.step_in_own(team, amount, turn / 2)),
+            _ => {
+                let child = Self::own(team);
+                let calls = self.step_in_own(&child, amount, turn / 2);
+                Self::drop_own(child);
+                (At::Team, calls)
+            }
+        };
+        Stepped {
+            at,
+            calls,
+            answer: None,
+        }
+    }
+
+    fn snapshot(&self) -> TreeSnapshot {
+        self.root.tree_snapshot()
+    }
+
+    /// Not often at the whole tree: that starts over until the others leave it time.
+    fn look(&self, turn: u64) {
+        if turn % 8 == 0 {
+            place::at(Place::Snapshot, || self.snapshot()).assert_is_one_state();
+        }
+        for pool in [&self.root, &self.team] {
+            place::at(Place::Snapshot, || pool.snapshot()).assert_is_one_state();
+        }
+    }
+
+    /// Each thread has a child or two, which have slots for the lanes of all. A look at the tree allocates,
+    /// and so does a thread that is about to append nodes.
+    fn most_bytes(frozen: usize) -> usize {
+        2_048 * (frozen + 1) * (frozen + 1)
+    }
+}
+
 /// As exact as a pool, but whoever is frozen with the lock stops everybody.
 pub struct Locked(Mutex<Snapshot>);
 
@@ -176,6 +403,8 @@ impl Locked {
 }
 
 impl Subject for Locked {
+    type State = Snapshot;
+
     const NAME: &'static str = "a pool behind a mutex";
 
     fn fresh() -> Self {
@@ -190,6 +419,7 @@ impl Subject for Locked {
         self.with(|state| {
             spend(&mut state.spent, amount, Calls::ONE);
             Stepped {
+                at: At::Root,
                 calls: Calls::ONE,
                 answer: Some(state.spent.into()),
             }

@@ -2,6 +2,8 @@
 //! schedules.
 
 mod programs;
+mod tree_programs;
+mod trees;
 
 use programs::{ten, ADMISSION, ALL, CHANGES, RESERVATIONS};
 use token_budget_pool::scenario::{Event, Scenario};
