@@ -53,6 +53,8 @@ pub enum Place {
     Refused,
     /// In a snapshot.
     Snapshot,
+    /// With the lock of those that wait for room.
+    Queue,
     /// Between asking for the lock of a pool that has one and having given it back.
     Lock,
     /// Between getting such a lock and giving it back.
@@ -60,7 +62,7 @@ pub enum Place {
 }
 
 impl Place {
-    pub const ALL: [Place; 21] = [
+    pub const ALL: [Place; 22] = [
         Place::Lane0,
         Place::FurtherLane,
         Place::Filled,
@@ -80,6 +82,7 @@ impl Place {
         Place::Forfeit,
         Place::Refused,
         Place::Snapshot,
+        Place::Queue,
         Place::Lock,
         Place::LockHeld,
     ];
@@ -111,6 +114,7 @@ impl fmt::Display for Place {
             Place::Forfeit => "in the drop of a call",
             Place::Refused => "in a call that is refused",
             Place::Snapshot => "in a snapshot",
+            Place::Queue => "with the lock of those that wait",
             Place::Lock => "at the lock",
             Place::LockHeld => "holding the lock",
         })

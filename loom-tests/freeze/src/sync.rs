@@ -4,11 +4,12 @@
 
 use std::any::type_name;
 use std::cell::Cell;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic as real;
+use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
 
 pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::atomic::Ordering;
-pub(crate) use std::sync::{Mutex, MutexGuard};
 pub(crate) use std::thread::yield_now;
 
 use crate::linger::{for_long, mixed, now_and_then, with_a_lane};
@@ -44,6 +45,64 @@ pub(crate) fn looks() -> u32 {
 pub(crate) fn fence(ordering: Ordering) {
     now_and_then();
     real::fence(ordering);
+}
+
+/// The lock of those that wait for room.
+pub(crate) struct Mutex<T>(sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        match self.0.lock() {
+            Ok(guard) => Ok(MutexGuard::new(guard)),
+            Err(poisoned) => Err(PoisonError::new(MutexGuard::new(poisoned.into_inner()))),
+        }
+    }
+
+    pub(crate) fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Ok(MutexGuard::new(guard)),
+            Err(TryLockError::WouldBlock) => Err(TryLockError::WouldBlock),
+            Err(TryLockError::Poisoned(poisoned)) => {
+                let guard = MutexGuard::new(poisoned.into_inner());
+                Err(TryLockError::Poisoned(PoisonError::new(guard)))
+            }
+        }
+    }
+}
+
+pub(crate) struct MutexGuard<'a, T>(sync::MutexGuard<'a, T>);
+
+impl<'a, T> MutexGuard<'a, T> {
+    fn new(guard: sync::MutexGuard<'a, T>) -> Self {
+        place::enter(Place::Queue);
+        with_a_lane(4);
+        Self(guard)
+    }
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T> Drop for MutexGuard<'_, T> {
+    fn drop(&mut self) {
+        with_a_lane(4);
+        place::leave(Place::Queue);
+    }
 }
 
 pub(crate) struct AtomicU64(real::AtomicU64);

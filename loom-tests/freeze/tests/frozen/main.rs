@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 use field::Field;
 use freezer::{Freezer, Report, Word, FOR_EVER};
 use mixed::Mixed;
-use subjects::{Locked, Records, Reservations, Subject, Trees};
+use subjects::{Locked, Records, Reservations, Subject, Trees, Waits};
 use token_budget_pool::place::{Met, Place};
 use token_budget_pool::BudgetPool;
 
@@ -196,7 +196,8 @@ fn play<S: Subject>(to_freeze: usize, wanted: &[Place]) -> Outcome {
             assert!(began.elapsed() < FOR_EVER, "fewer than {steps} steps");
             thread::yield_now();
         }
-        let alone = mixed.below(threads as u64) as usize;
+        let any = mixed.below(threads as u64) as usize;
+        let alone = S::ALONE.unwrap_or(any);
         let frozen = freezer.freeze((0..threads).filter(|&thread| thread != alone));
         outcome.add(round, &frozen);
 
@@ -284,6 +285,15 @@ fn one_reserves_while_all_others_are_frozen() {
     for frozen in FROZEN {
         let in_an_end = [Place::Settle, Place::Drop, Place::Forfeit];
         play::<Reservations>(frozen, &[&IN_AN_UPDATE[..], &in_an_end].concat());
+    }
+}
+
+/// It reserves and settles. The others wait for room, until they are frozen.
+#[test]
+fn one_reserves_while_those_that_wait_are_frozen() {
+    let _turn = wait_for_turn();
+    for frozen in [4, 16] {
+        play::<Waits>(frozen, &[Place::Queue, Place::Settle, Place::Lane0]);
     }
 }
 

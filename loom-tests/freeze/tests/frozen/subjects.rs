@@ -2,13 +2,17 @@
 //! as the control a pool behind a lock.
 
 use std::fmt::Debug;
+use std::future::Future;
 use std::ops::AddAssign;
-use std::sync::{Arc, Mutex};
+use std::pin::pin;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 
 use token_budget_pool::linger::linger;
 use token_budget_pool::place::{self, Place};
 use token_budget_pool::{
-    BudgetPool, Child, ChildPool, Limits, Snapshot, Spent, Totals, TreeSnapshot, Usage, Usd,
+    Amounts, BudgetPool, Child, ChildPool, Limits, Snapshot, Spent, Totals, TreeSnapshot, Usage,
+    Usd,
 };
 
 use crate::LANE;
@@ -159,6 +163,9 @@ pub trait Subject: Send + Sync + 'static {
 
     /// How many freezes there are at least in each place that is asked for.
     const ENOUGH: u64 = crate::ENOUGH;
+
+    /// Which thread goes on alone. `None` is any.
+    const ALONE: Option<usize> = None;
 
     /// Before they are frozen, the threads have done some number of steps together, from 0 to this.
     const STEPS_BEFORE: u64 = 0;
@@ -384,6 +391,80 @@ impl Subject for Trees {
     /// and so does a thread that is about to append nodes.
     fn most_bytes(frozen: usize) -> usize {
         2_048 * (frozen + 1) * (frozen + 1)
+    }
+}
+
+/// Threads wait for room, of which there is enough for one of them, and give up when they have been polled.
+/// Those that are suspended with the lock of the queue stop the others that wait. The first thread does not
+/// wait.
+pub struct Waits(BudgetPool);
+
+/// What one that waits asks for. There is room for one and a half of it.
+const LARGE: u64 = 1 << 55;
+
+impl Waits {
+    fn wait(&self, amount: u64) -> Calls {
+        let mut reserving = pin!(self.0.reserve(in_ratio(LARGE)));
+        let mut context = Context::from_waker(no_waker());
+        for _ in 0..2 {
+            if let Poll::Ready(reserved) = reserving.as_mut().poll(&mut context) {
+                let call = reserved.expect("little is spent").start();
+                let _ = place::at(Place::Settle, || call.settle(in_ratio(amount)));
+                return Calls::ONE;
+            }
+        }
+        Calls::default()
+    }
+}
+
+/// One that wakes nobody.
+fn no_waker() -> &'static Waker {
+    struct Nobody;
+    impl Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+    static WAKER: LazyLock<Waker> = LazyLock::new(|| Waker::from(Arc::new(Nobody)));
+    &WAKER
+}
+
+impl Subject for Waits {
+    type State = Snapshot;
+
+    const NAME: &'static str = "those that wait";
+
+    const ALONE: Option<usize> = Some(0);
+
+    fn fresh() -> Self {
+        let limits = Limits::unlimited().input_tokens(LARGE + LARGE / 2);
+        Self(BudgetPool::new(limits))
+    }
+
+    fn pool(&self) -> Option<&BudgetPool> {
+        Some(&self.0)
+    }
+
+    fn step(&self, amount: u64, turn: u64) -> Stepped {
+        if amount == 1 {
+            return reserve(&self.0, amount, turn);
+        }
+        Stepped {
+            at: At::Root,
+            calls: self.wait(amount),
+            answer: None,
+        }
+    }
+
+    /// Without what is reserved: the thread that goes on may reserve for those that are frozen.
+    fn snapshot(&self) -> Snapshot {
+        let mut snapshot = self.0.snapshot();
+        snapshot.reserved = Amounts::default();
+        snapshot.calls_in_flight = 0;
+        snapshot
+    }
+
+    /// The queue is on the heap.
+    fn most_bytes(frozen: usize) -> usize {
+        8_192 + (LANE + 1_024) * (frozen + 1)
     }
 }
 
