@@ -1,5 +1,6 @@
 //! Pools below a pool.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -10,7 +11,7 @@ use crate::layout::{Register, State, Words, AMOUNTS, TERMS};
 use crate::level::{InvalidChild, Label, Level};
 use crate::limits::Limits;
 use crate::ops::configure::{Open, Retire};
-use crate::ops::settle::{Settle, Settled};
+use crate::ops::settle::Settled;
 use crate::pool::BudgetPool;
 use crate::register::{Answer, Operation, Path, BELOW_ROOT};
 use crate::rejection::Rejected;
@@ -109,7 +110,8 @@ impl BudgetPool {
     ///
     /// A [`close`](Self::close) closes the pool and all pools below it.
     /// [`tree_snapshot`](Self::tree_snapshot) reads a pool and all pools below it. The
-    /// [assumed cost](crate::Builder::assumed_cost) is the root's, for all of them.
+    /// [assumed cost](crate::Builder::assumed_cost) and the [thresholds](crate::Builder::warn_at) are the root's,
+    /// for all of them.
     ///
     /// The child borrows this pool, as for scoped threads. For spawned tasks there is
     /// [`child_owned`](Self::child_owned). The methods that end in `_owned` need a child from there.
@@ -302,7 +304,10 @@ impl Node {
     /// Counts what has happened already. Returns also the level that its receipt is about.
     #[cold]
     #[inline(never)]
-    pub(crate) fn settle(&self, settle: Settle) -> (Settled, Level) {
+    pub(crate) fn settle<O>(&self, settle: O) -> (Settled, Level)
+    where
+        O: Operation<AMOUNTS, TERMS, Done = Settled, Refusal = Infallible>,
+    {
         match self.update(settle) {
             Answer::Done(settled) => (settled, self.level(settled.judged.depth)),
             Answer::Refused(never) => match never {},

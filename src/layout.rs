@@ -3,6 +3,7 @@
 //! Everything that must change together is in the register, including the limits. So no operation
 //! can see or use a mixture.
 
+use crate::crossed::Watch;
 use crate::dimension::{Dimension, Guesses, Tally};
 use crate::limits::Limits;
 use crate::money::Usd;
@@ -67,11 +68,13 @@ pub(crate) type Words<'a> = register::State<'a, AMOUNTS, TERMS>;
 pub(crate) type Change<D> = register::Change<AMOUNTS, TERMS, D>;
 
 /// What never changes during a pool's life.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(crate) struct Fixed {
     pub(crate) assumed_cost: Option<Usd>,
     /// The cap on cost in dollars, as it was given to `with_caps`.
     pub(crate) cost_cap: Option<f64>,
+    /// The thresholds, if there are any. They are apart, so that a pool without them is no larger.
+    pub(crate) watch: Option<Box<Watch>>,
 }
 
 /// A register in which `spent` is spent and nothing is reserved.

@@ -8,16 +8,18 @@ use std::convert::Infallible;
 use std::fmt;
 
 use crate::child::Node;
+use crate::crossed::{Crossed, Watch};
 use crate::dimension::{Guesses, Tally};
 use crate::layout::{self, Fixed, Register, State, AMOUNTS, TERMS};
 use crate::level::Level;
 use crate::limits::Limits;
 use crate::ops::admit::{Charge, Reserve};
 use crate::ops::configure::{Close, Reset, SetLimits};
+use crate::ops::noting::{Notes, Noting};
 use crate::ops::request::Request;
-use crate::ops::settle::Settle;
+use crate::ops::settle::{Settle, Settled};
 use crate::receipt::{Excess, Receipt};
-use crate::register::{Operation, Path};
+use crate::register::{Answer, Operation, Path};
 use crate::rejection::Rejected;
 use crate::snapshot::Snapshot;
 use crate::usage::{Spent, Usage};
@@ -127,7 +129,7 @@ impl BudgetPool {
         if usage.cost.is_none() {
             return self.try_charge_unpriced(usage);
         }
-        self.admit(Charge {
+        self.try_spend(Charge {
             request: Request::call(usage),
             unpriced: false,
         })
@@ -136,10 +138,21 @@ impl BudgetPool {
     #[cold]
     #[inline(never)]
     fn try_charge_unpriced(&self, usage: Usage) -> Result<Spent, Rejected> {
-        self.admit(Charge {
+        self.try_spend(Charge {
             request: self.request(usage),
             unpriced: true,
         })
+    }
+
+    #[inline(always)]
+    fn try_spend(&self, charge: Charge) -> Result<Spent, Rejected> {
+        match self.watch() {
+            None => self.admit(charge),
+            Some(watch) => {
+                let noting = |notes: &Notes| self.admit(Noting::new(charge, notes));
+                self.watched(watch, noting).0.into()
+            }
+        }
     }
 
     /// Count one call's usage that is spent already. It never fails: it counts also
@@ -412,13 +425,10 @@ impl BudgetPool {
         overrun: Excess,
         over_reported: Excess,
     ) -> Receipt {
-        // The receipt is made here, for both, so that the compiler leaves out what the caller does not use.
-        let (settled, over_limit_at) = match &self.place {
-            Place::Root(register) => match register.update(*settle) {
-                Ok(settled) => (settled, Level::ROOT),
-                Err(never) => match never {},
-            },
-            Place::Child(node) => node.settle(apart(settle)),
+        // The receipt is made here, for all, so that the compiler leaves out what the caller does not use.
+        let ((settled, over_limit_at), crossed) = match self.watch() {
+            None => (self.settle_at_levels(*settle), None),
+            Some(watch) => self.settle_watched(watch, apart(settle)),
         };
         Receipt {
             counted: Spent::of(settle.spend, settle.guesses),
@@ -427,8 +437,60 @@ impl BudgetPool {
             over_reported,
             over_limit: settled.judged.over_limit(),
             over_limit_at,
+            crossed,
             saturated: settled.saturated,
         }
+    }
+
+    #[inline(always)]
+    fn settle_at_levels<O>(&self, settle: O) -> (Settled, Level)
+    where
+        O: Operation<AMOUNTS, TERMS, Done = Settled, Refusal = Infallible>,
+    {
+        match &self.place {
+            Place::Root(register) => match register.update(settle) {
+                Ok(settled) => (settled, Level::ROOT),
+                Err(never) => match never {},
+            },
+            Place::Child(node) => node.settle(apart(&settle)),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn settle_watched(&self, watch: &Watch, settle: Settle) -> ((Settled, Level), Option<Crossed>) {
+        let noting =
+            |notes: &Notes| Ok::<_, Infallible>(self.settle_at_levels(Noting::new(settle, notes)));
+        match self.watched(watch, noting) {
+            (Answer::Done(settled), crossed) => (settled, crossed),
+            (Answer::Refused(never), _) => match never {},
+        }
+    }
+
+    /// Runs an update that notes what it changes, and tells of the thresholds that it crossed. Returns the
+    /// highest of them too.
+    // Not inlined: see `Answer`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn watched<D, R>(
+        &self,
+        watch: &Watch,
+        update: impl FnOnce(&Notes) -> Result<D, R>,
+    ) -> (Answer<D, R>, Option<Crossed>) {
+        let notes = Notes::default();
+        match update(&notes) {
+            Ok(done) => {
+                let crossed = watch.tell(&notes, |depth| self.level_at(depth));
+                (Answer::Done(done), crossed)
+            }
+            Err(refusal) => (Answer::Refused(refusal), None),
+        }
+    }
+
+    /// What it is watched for, if there is anything.
+    #[inline(always)]
+    pub(crate) fn watch(&self) -> Option<&Watch> {
+        self.fixed().watch.as_deref()
     }
 
     /// Why `operation` would be refused now, if it would be.

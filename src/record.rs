@@ -9,6 +9,7 @@ use crate::level::Level;
 use crate::limits::Limits;
 use crate::money::{Dollars, Usd};
 use crate::ops::admit::Charge;
+use crate::ops::noting::{Notes, Noting};
 use crate::ops::request::Request;
 use crate::pool::BudgetPool;
 use crate::register::Operation;
@@ -94,14 +95,21 @@ impl BudgetPool {
         output_tokens: u64,
         cost_usd: f64,
     ) -> Result<Totals, BudgetExceeded> {
-        let spent = self.update(Record {
+        let record = Record {
             input_tokens,
             output_tokens,
             cost: Dollars::nearest(cost_usd),
             dollars: cost_usd,
             fixed: self.fixed(),
-        })?;
-        Ok(Totals::from(spent))
+        };
+        let spent = match self.watch() {
+            None => self.update(record),
+            Some(watch) => {
+                let noting = |notes: &Notes| self.update(Noting::new(record, notes));
+                self.watched(watch, noting).0.into()
+            }
+        };
+        Ok(Totals::from(spent?))
     }
 
     /// Read current totals: what was spent, all of one moment. Reservations are not in

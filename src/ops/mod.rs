@@ -2,5 +2,6 @@
 
 pub(crate) mod admit;
 pub(crate) mod configure;
+pub(crate) mod noting;
 pub(crate) mod request;
 pub(crate) mod settle;
