@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use crate::layout::{AMOUNTS, TERMS};
 use crate::model::thread;
 use crate::sync::{self, Setting};
-use crate::{BudgetPool, Limits, Threshold, Usage};
+use crate::{BudgetPool, Limits, Threshold, Usage, Usd};
 
 /// The limit of the root, in input tokens. The threshold is at half of it.
 const LIMIT: u64 = 10;
@@ -19,6 +19,11 @@ pub enum Op {
     TryCharge(u64),
     /// A period of the root ends.
     Take,
+}
+
+/// With a cost, so that the terms stay as they are.
+fn input(tokens: u64) -> Usage {
+    Usage::tokens(tokens, 0).cost(Usd::ZERO)
 }
 
 /// Runs one program on each thread, in this order, and checks what was reported. With `below`, each thread
@@ -35,6 +40,8 @@ pub fn run(programs: &[Vec<Op>], order: &[usize], below: bool) {
     let root = BudgetPool::builder()
         .limits(Limits::unlimited().input_tokens(LIMIT))
         .warn_at(Threshold::percent(50).expect("a share"))
+        // As many lanes as threads, so that none is appended.
+        .threads(programs.len())
         // No thread is suspended while it holds this lock: it is not one of the model's.
         .on_crossed(move |crossed| to.lock().unwrap().push(*crossed))
         .build();
@@ -51,9 +58,9 @@ pub fn run(programs: &[Vec<Op>], order: &[usize], below: bool) {
             for op in program {
                 match op {
                     Op::Charge(tokens) => {
-                        receipts.extend(pool.charge(Usage::tokens(tokens, 0)).crossed);
+                        receipts.extend(pool.charge(input(tokens)).crossed);
                     }
-                    Op::TryCharge(tokens) => drop(pool.try_charge(Usage::tokens(tokens, 0))),
+                    Op::TryCharge(tokens) => drop(pool.try_charge(input(tokens))),
                     Op::Take => periods.push(root.take().input_tokens),
                 }
             }
