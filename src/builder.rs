@@ -183,7 +183,9 @@ impl Builder {
     /// let pool = BudgetPool::builder()
     ///     .limits(Limits::unlimited().cost(Usd::cents(10)))
     ///     .warn_at(Threshold::percent(80)?)
-    ///     .on_crossed(move |crossed| drop(sender.send(*crossed)))
+    ///     .on_crossed(move |crossed| {
+    ///         let _ = sender.send(*crossed);
+    ///     })
     ///     .build();
     /// for _ in 0..10 {
     ///     pool.try_charge(Usage::tokens(1_000, 500).cost(Usd::cents(1)))?;

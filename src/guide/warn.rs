@@ -9,7 +9,9 @@ pub fn warned(builder: Builder) -> Result<(Builder, UnboundedReceiver<Crossed>),
         .warn_at(Threshold::percent(50)?)
         .warn_at(Threshold::percent(90)?)
         // It runs in the task whose call has crossed. So it hands over, and waits for nothing.
-        .on_crossed(move |crossed| drop(sender.send(*crossed)));
+        .on_crossed(move |crossed| {
+            let _ = sender.send(*crossed);
+        });
     Ok((builder, warnings))
 }
 
