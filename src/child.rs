@@ -1,6 +1,5 @@
 //! Pools below a pool.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -11,7 +10,6 @@ use crate::layout::{Register, State, Words, AMOUNTS, TERMS};
 use crate::level::{InvalidChild, Label, Level};
 use crate::limits::Limits;
 use crate::ops::configure::{Open, Retire};
-use crate::ops::settle::Settled;
 use crate::pool::BudgetPool;
 use crate::register::{Answer, Operation, Path, BELOW_ROOT};
 use crate::rejection::Rejected;
@@ -298,19 +296,6 @@ impl Node {
             Answer::Refused(rejected) => {
                 Answer::Refused(rejected.labelled(|depth| self.level(depth)))
             }
-        }
-    }
-
-    /// Counts what has happened already. Returns also the level that its receipt is about.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn settle<O>(&self, settle: O) -> (Settled, Level)
-    where
-        O: Operation<AMOUNTS, TERMS, Done = Settled, Refusal = Infallible>,
-    {
-        match self.update(settle) {
-            Answer::Done(settled) => (settled, self.level(settled.judged.depth)),
-            Answer::Refused(never) => match never {},
         }
     }
 

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::fmt;
 
 use crate::child::Node;
-use crate::crossed::{Crossed, Watch};
+use crate::crossed::Crossed;
 use crate::dimension::{Guesses, Tally};
 use crate::layout::{self, Fixed, Register, State, AMOUNTS, TERMS};
 use crate::level::Level;
@@ -146,13 +146,20 @@ impl BudgetPool {
 
     #[inline(always)]
     fn try_spend(&self, charge: Charge) -> Result<Spent, Rejected> {
-        match self.watch() {
-            None => self.admit(charge),
-            Some(watch) => {
-                let noting = |notes: &Notes| self.admit(Noting::new(charge, notes));
-                self.watched(watch, noting).0.into()
-            }
+        match self.unwatched_root() {
+            Some(register) => register.update(charge),
+            None => self.try_spend_elsewhere(apart(&charge)).into(),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_spend_elsewhere(&self, charge: Charge) -> Answer<Spent, Rejected> {
+        self.noted(|notes| match notes {
+            Some(notes) => self.admit(Noting::new(charge, notes)),
+            None => self.admit(charge),
+        })
+        .0
     }
 
     /// Count one call's usage that is spent already. It never fails: it counts also
@@ -426,9 +433,12 @@ impl BudgetPool {
         over_reported: Excess,
     ) -> Receipt {
         // The receipt is made here, for all, so that the compiler leaves out what the caller does not use.
-        let ((settled, over_limit_at), crossed) = match self.watch() {
-            None => (self.settle_at_levels(*settle), None),
-            Some(watch) => self.settle_watched(watch, apart(settle)),
+        let (settled, over_limit_at, crossed) = match self.unwatched_root() {
+            Some(register) => match register.update(*settle) {
+                Ok(settled) => (settled, Level::ROOT, None),
+                Err(never) => match never {},
+            },
+            None => self.settle_elsewhere(apart(settle)),
         };
         Receipt {
             counted: Spent::of(settle.spend, settle.guesses),
@@ -442,55 +452,46 @@ impl BudgetPool {
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn settle_elsewhere(&self, settle: Settle) -> (Settled, Level, Option<Crossed>) {
+        let (settled, crossed) = self.noted(|notes| match notes {
+            Some(notes) => self.update(Noting::new(settle, notes)),
+            None => self.update(settle),
+        });
+        match settled {
+            Answer::Done(settled) => (settled, self.level_at(settled.judged.depth), crossed),
+            Answer::Refused(never) => match never {},
+        }
+    }
+
+    /// The register of a root that has no thresholds.
     #[inline(always)]
-    fn settle_at_levels<O>(&self, settle: O) -> (Settled, Level)
-    where
-        O: Operation<AMOUNTS, TERMS, Done = Settled, Refusal = Infallible>,
-    {
+    pub(crate) fn unwatched_root(&self) -> Option<&Register> {
         match &self.place {
-            Place::Root(register) => match register.update(settle) {
-                Ok(settled) => (settled, Level::ROOT),
-                Err(never) => match never {},
-            },
-            Place::Child(node) => node.settle(apart(&settle)),
+            Place::Root(register) if register.fixed().watch.is_none() => Some(register),
+            _ => None,
         }
     }
 
-    #[cold]
-    #[inline(never)]
-    fn settle_watched(&self, watch: &Watch, settle: Settle) -> ((Settled, Level), Option<Crossed>) {
-        let noting =
-            |notes: &Notes| Ok::<_, Infallible>(self.settle_at_levels(Noting::new(settle, notes)));
-        match self.watched(watch, noting) {
-            (Answer::Done(settled), crossed) => (settled, crossed),
-            (Answer::Refused(never), _) => match never {},
-        }
-    }
-
-    /// Runs an update that notes what it changes, and tells of the thresholds that it crossed. Returns the
-    /// highest of them too.
-    // Not inlined: see `Answer`.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn watched<D, R>(
+    /// Runs an update that spends. If there are thresholds, the update notes what it changes, and those that it
+    /// crossed are told. Returns the highest of them too.
+    #[inline(always)]
+    pub(crate) fn noted<D, R>(
         &self,
-        watch: &Watch,
-        update: impl FnOnce(&Notes) -> Result<D, R>,
+        update: impl FnOnce(Option<&Notes>) -> Result<D, R>,
     ) -> (Answer<D, R>, Option<Crossed>) {
-        let notes = Notes::default();
-        match update(&notes) {
+        let watch = self.fixed().watch.as_deref();
+        let notes = watch.map(|_| Notes::default());
+        match update(notes.as_ref()) {
             Ok(done) => {
-                let crossed = watch.tell(&notes, |depth| self.level_at(depth));
+                let told = watch.zip(notes);
+                let level = |depth| self.level_at(depth);
+                let crossed = told.and_then(|(watch, notes)| watch.tell(&notes, level));
                 (Answer::Done(done), crossed)
             }
             Err(refusal) => (Answer::Refused(refusal), None),
         }
-    }
-
-    /// What it is watched for, if there is anything.
-    #[inline(always)]
-    pub(crate) fn watch(&self) -> Option<&Watch> {
-        self.fixed().watch.as_deref()
     }
 
     /// Why `operation` would be refused now, if it would be.
@@ -568,7 +569,7 @@ impl BudgetPool {
 /// A copy of an operation. If the operation itself were passed to a function that is not inlined, it would be
 /// in memory on the everyday path too.
 #[inline(always)]
-fn apart<O: Copy>(operation: &O) -> O {
+pub(crate) fn apart<O: Copy>(operation: &O) -> O {
     *operation
 }
 

@@ -9,10 +9,10 @@ use crate::level::Level;
 use crate::limits::Limits;
 use crate::money::{Dollars, Usd};
 use crate::ops::admit::Charge;
-use crate::ops::noting::{Notes, Noting};
+use crate::ops::noting::Noting;
 use crate::ops::request::Request;
-use crate::pool::BudgetPool;
-use crate::register::Operation;
+use crate::pool::{apart, BudgetPool};
+use crate::register::{Answer, Operation};
 use crate::rejection::{Exceeded, Rejected};
 use crate::usage::{Spent, Usage};
 
@@ -102,14 +102,21 @@ impl BudgetPool {
             dollars: cost_usd,
             fixed: self.fixed(),
         };
-        let spent = match self.watch() {
-            None => self.update(record),
-            Some(watch) => {
-                let noting = |notes: &Notes| self.update(Noting::new(record, notes));
-                self.watched(watch, noting).0.into()
-            }
+        let spent = match self.unwatched_root() {
+            Some(register) => register.update(record),
+            None => self.record_elsewhere(apart(&record)).into(),
         };
         Ok(Totals::from(spent?))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_elsewhere(&self, record: Record<'_>) -> Answer<Spent, BudgetExceeded> {
+        self.noted(|notes| match notes {
+            Some(notes) => self.update(Noting::new(record, notes)),
+            None => self.update(record),
+        })
+        .0
     }
 
     /// Read current totals: what was spent, all of one moment. Reservations are not in
