@@ -10,6 +10,7 @@ use crate::layout::{Register, State, Words, AMOUNTS, TERMS};
 use crate::level::{InvalidChild, Label, Level};
 use crate::limits::Limits;
 use crate::ops::configure::{Open, Retire};
+use crate::ops::settle::{Settle, Settled};
 use crate::pool::BudgetPool;
 use crate::register::{Answer, Operation, Path, BELOW_ROOT};
 use crate::rejection::Rejected;
@@ -296,6 +297,16 @@ impl Node {
             Answer::Refused(rejected) => {
                 Answer::Refused(rejected.labelled(|depth| self.level(depth)))
             }
+        }
+    }
+
+    /// Counts what has happened already. Returns also the level that its receipt is about.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn settle(&self, settle: Settle) -> (Settled, Level) {
+        match self.update(settle) {
+            Answer::Done(settled) => (settled, self.level(settled.judged.depth)),
+            Answer::Refused(never) => match never {},
         }
     }
 

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::fmt;
 
 use crate::child::Node;
-use crate::crossed::Crossed;
+use crate::crossed::{Crossed, Watch};
 use crate::dimension::{Guesses, Tally};
 use crate::layout::{self, Fixed, Register, State, AMOUNTS, TERMS};
 use crate::level::Level;
@@ -60,6 +60,16 @@ enum Place {
     Root(Register),
     /// It is a child of another pool.
     Child(Node),
+}
+
+/// Where what is spent in a pool is counted.
+pub(crate) enum Spender<'p> {
+    /// In a root without thresholds.
+    Root(&'p Register),
+    /// In a child without thresholds, and above it.
+    Child(&'p Node),
+    /// Where there are thresholds.
+    Watched(&'p Watch),
 }
 
 impl BudgetPool {
@@ -146,20 +156,18 @@ impl BudgetPool {
 
     #[inline(always)]
     fn try_spend(&self, charge: Charge) -> Result<Spent, Rejected> {
-        match self.unwatched_root() {
-            Some(register) => register.update(charge),
-            None => self.try_spend_elsewhere(apart(&charge)).into(),
+        match self.spender() {
+            Spender::Root(register) => register.update(charge),
+            Spender::Child(node) => node.admit(apart(&charge)).into(),
+            Spender::Watched(watch) => self.try_spend_watched(watch, apart(&charge)).into(),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn try_spend_elsewhere(&self, charge: Charge) -> Answer<Spent, Rejected> {
-        self.noted(|notes| match notes {
-            Some(notes) => self.admit(Noting::new(charge, notes)),
-            None => self.admit(charge),
-        })
-        .0
+    fn try_spend_watched(&self, watch: &Watch, charge: Charge) -> Answer<Spent, Rejected> {
+        self.noted(watch, |notes| self.admit(Noting::new(charge, notes)))
+            .0
     }
 
     /// Count one call's usage that is spent already. It never fails: it counts also
@@ -433,12 +441,16 @@ impl BudgetPool {
         over_reported: Excess,
     ) -> Receipt {
         // The receipt is made here, for all, so that the compiler leaves out what the caller does not use.
-        let (settled, over_limit_at, crossed) = match self.unwatched_root() {
-            Some(register) => match register.update(*settle) {
+        let (settled, over_limit_at, crossed) = match self.spender() {
+            Spender::Root(register) => match register.update(*settle) {
                 Ok(settled) => (settled, Level::ROOT, None),
                 Err(never) => match never {},
             },
-            None => self.settle_elsewhere(apart(settle)),
+            Spender::Child(node) => {
+                let (settled, level) = node.settle(apart(settle));
+                (settled, level, None)
+            }
+            Spender::Watched(watch) => self.settle_watched(watch, apart(settle)),
         };
         Receipt {
             counted: Spent::of(settle.spend, settle.guesses),
@@ -454,40 +466,37 @@ impl BudgetPool {
 
     #[cold]
     #[inline(never)]
-    fn settle_elsewhere(&self, settle: Settle) -> (Settled, Level, Option<Crossed>) {
-        let (settled, crossed) = self.noted(|notes| match notes {
-            Some(notes) => self.update(Noting::new(settle, notes)),
-            None => self.update(settle),
-        });
-        match settled {
-            Answer::Done(settled) => (settled, self.level_at(settled.judged.depth), crossed),
-            Answer::Refused(never) => match never {},
+    fn settle_watched(&self, watch: &Watch, settle: Settle) -> (Settled, Level, Option<Crossed>) {
+        match self.noted(watch, |notes| self.update(Noting::new(settle, notes))) {
+            (Answer::Done(settled), crossed) => {
+                (settled, self.level_at(settled.judged.depth), crossed)
+            }
+            (Answer::Refused(never), _) => match never {},
         }
     }
 
-    /// The register of a root that has no thresholds.
+    /// How what is spent here is counted.
     #[inline(always)]
-    pub(crate) fn unwatched_root(&self) -> Option<&Register> {
-        match &self.place {
-            Place::Root(register) if register.fixed().watch.is_none() => Some(register),
-            _ => None,
+    pub(crate) fn spender(&self) -> Spender<'_> {
+        match (&self.place, &self.fixed().watch) {
+            (_, Some(watch)) => Spender::Watched(watch),
+            (Place::Root(register), None) => Spender::Root(register),
+            (Place::Child(node), None) => Spender::Child(node),
         }
     }
 
-    /// Runs an update that spends. If there are thresholds, the update notes what it changes, and those that it
-    /// crossed are told. Returns the highest of them too.
+    /// Runs an update that notes what it changes, and tells of the thresholds that it crossed. Returns the
+    /// highest of them too.
     #[inline(always)]
     pub(crate) fn noted<D, R>(
         &self,
-        update: impl FnOnce(Option<&Notes>) -> Result<D, R>,
+        watch: &Watch,
+        update: impl FnOnce(&Notes) -> Result<D, R>,
     ) -> (Answer<D, R>, Option<Crossed>) {
-        let watch = self.fixed().watch.as_deref();
-        let notes = watch.map(|_| Notes::default());
-        match update(notes.as_ref()) {
+        let notes = Notes::default();
+        match update(&notes) {
             Ok(done) => {
-                let told = watch.zip(notes);
-                let level = |depth| self.level_at(depth);
-                let crossed = told.and_then(|(watch, notes)| watch.tell(&notes, level));
+                let crossed = watch.tell(&notes, |depth| self.level_at(depth));
                 (Answer::Done(done), crossed)
             }
             Err(refusal) => (Answer::Refused(refusal), None),

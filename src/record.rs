@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::crossed::Watch;
 use crate::dimension::{Dimension, Guesses};
 use crate::layout::{Change, Fixed, State, Words, AMOUNTS, TERMS};
 use crate::level::Level;
@@ -11,7 +12,7 @@ use crate::money::{Dollars, Usd};
 use crate::ops::admit::Charge;
 use crate::ops::noting::Noting;
 use crate::ops::request::Request;
-use crate::pool::{apart, BudgetPool};
+use crate::pool::{apart, BudgetPool, Spender};
 use crate::register::{Answer, Operation};
 use crate::rejection::{Exceeded, Rejected};
 use crate::usage::{Spent, Usage};
@@ -102,21 +103,19 @@ impl BudgetPool {
             dollars: cost_usd,
             fixed: self.fixed(),
         };
-        let spent = match self.unwatched_root() {
-            Some(register) => register.update(record),
-            None => self.record_elsewhere(apart(&record)).into(),
+        let spent = match self.spender() {
+            Spender::Root(register) => register.update(record),
+            Spender::Child(node) => node.update(apart(&record)).into(),
+            Spender::Watched(watch) => self.record_watched(watch, apart(&record)).into(),
         };
         Ok(Totals::from(spent?))
     }
 
     #[cold]
     #[inline(never)]
-    fn record_elsewhere(&self, record: Record<'_>) -> Answer<Spent, BudgetExceeded> {
-        self.noted(|notes| match notes {
-            Some(notes) => self.update(Noting::new(record, notes)),
-            None => self.update(record),
-        })
-        .0
+    fn record_watched(&self, watch: &Watch, record: Record<'_>) -> Answer<Spent, BudgetExceeded> {
+        self.noted(watch, |notes| self.update(Noting::new(record, notes)))
+            .0
     }
 
     /// Read current totals: what was spent, all of one moment. Reservations are not in
