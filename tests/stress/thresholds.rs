@@ -57,28 +57,28 @@ fn spend(pool: &BudgetPool, time: u64) {
 /// Writers spend on `pools[n]`, and others take the periods of `of`. Each period that has come so far as to a
 /// threshold has one report of it, and no other period has.
 fn once_in_each_period(pools: &[&BudgetPool], of: &BudgetPool, reports: &Reports) {
-    const TIMES: u64 = 20_000;
-    let (writers, takers, done) = (pools.len() as u64, 2, AtomicU64::new(0));
+    const PERIODS: u64 = 400;
+    let (writers, takers, ended) = (pools.len() as u64, 2, AtomicU64::new(0));
+    let going = || all_well() && ended.load(Ordering::Relaxed) < PERIODS;
     let taken = together(writers + takers, |number| {
         let mut periods = [0; PERCENT.len()];
         if let Some(pool) = pools.get(number as usize) {
-            for time in 0..TIMES {
-                spend(pool, time + number);
+            for time in number.. {
+                spend(pool, time);
+                if !going() {
+                    break;
+                }
             }
-            done.fetch_add(1, Ordering::Release);
             return periods;
         }
         // Periods end below, between and above the thresholds.
         let mut ends = [1, LIMIT / 3, LIMIT * 2 / 3, LIMIT].into_iter().cycle();
         let mut end = 1;
-        while all_well() {
-            let last = done.load(Ordering::Acquire) == writers;
-            if last || of.spent().calls >= end {
+        while going() {
+            if of.spent().calls >= end {
                 add(&mut periods, of.take().calls);
                 end = ends.next().expect("a cycle");
-            }
-            if last {
-                break;
+                ended.fetch_add(1, Ordering::Relaxed);
             }
             std::thread::yield_now();
         }
@@ -96,7 +96,7 @@ fn once_in_each_period(pools: &[&BudgetPool], of: &BudgetPool, reports: &Reports
         .map(|reports| reports.load(Ordering::Relaxed))
         .collect();
     assert_eq!(reports, periods);
-    assert!(periods[2] > 0 && periods[0] > periods[2], "{periods:?}");
+    assert!(periods[2] > 0, "{periods:?}");
 }
 
 /// Counts a period of so many calls at each threshold to which it has come.
