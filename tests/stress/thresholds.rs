@@ -57,7 +57,7 @@ fn spend(pool: &BudgetPool, time: u64) {
 /// Writers spend on `pools[n]`, and others take the periods of `of`. Each period that has come so far as to a
 /// threshold has one report of it, and no other period has.
 fn once_in_each_period(pools: &[&BudgetPool], of: &BudgetPool, reports: &Reports) {
-    const PERIODS: u64 = 400;
+    const PERIODS: u64 = 150;
     let (writers, takers, ended) = (pools.len() as u64, 2, AtomicU64::new(0));
     let going = || all_well() && ended.load(Ordering::Relaxed) < PERIODS;
     let taken = together(writers + takers, |number| {
