@@ -130,8 +130,8 @@ impl Builder {
     /// [restored](Self::restore) pool that is beyond a threshold already: then somebody else knows. A
     /// dimension without a limit, or with a limit of zero, has no thresholds.
     ///
-    /// A pool with thresholds takes some 100 instructions more for each step that spends, and some more for
-    /// each level and threshold. A pool without any is as fast as before.
+    /// A step that spends takes somewhat longer in a pool with thresholds: it compares each of them, on each
+    /// level. A pool without any has no such cost.
     ///
     /// # Examples
     ///

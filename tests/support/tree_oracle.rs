@@ -116,8 +116,11 @@ impl From<&Crossed> for OracleCrossed {
     }
 }
 
-/// What is limited: the limit, what is spent, and the unit.
-fn limited(limits: Limits, spent: Spent) -> [(Dimension, Option<u64>, u128, fn(u64) -> Amount); 5] {
+/// The limit on a dimension, what is spent of it, and its unit.
+type Limited = (Dimension, Option<u64>, u128, fn(u64) -> Amount);
+
+/// All that can be limited.
+fn limited(limits: Limits, spent: Spent) -> [Limited; 5] {
     let (input, output) = (spent.input_tokens.into(), spent.output_tokens.into());
     let cost = |nanos| Amount::Cost(Usd::from_nanos(nanos));
     let limit_on_cost = limits.cost.map(Usd::as_nanos);
