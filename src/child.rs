@@ -109,7 +109,8 @@ impl BudgetPool {
     ///
     /// A [`close`](Self::close) closes the pool and all pools below it.
     /// [`tree_snapshot`](Self::tree_snapshot) reads a pool and all pools below it. The
-    /// [assumed cost](crate::Builder::assumed_cost) is the root's, for all of them.
+    /// [assumed cost](crate::Builder::assumed_cost) and the [thresholds](crate::Builder::warn_at) are the root's,
+    /// for all of them.
     ///
     /// The child borrows this pool, as for scoped threads. For spawned tasks there is
     /// [`child_owned`](Self::child_owned). The methods that end in `_owned` need a child from there.

@@ -3,6 +3,7 @@
 //! Everything that must change together is in the register, including the limits. So no operation
 //! can see or use a mixture.
 
+use crate::crossed::Watch;
 use crate::dimension::{Dimension, Guesses, Tally};
 use crate::limits::Limits;
 use crate::money::Usd;
@@ -77,6 +78,8 @@ pub(crate) struct Fixed {
     pub(crate) cost_cap: Option<f64>,
     /// Those that wait, once somebody has waited.
     pub(crate) queue: OnceBox<Queue>,
+    /// The thresholds, if there are any. They are apart, so that a pool without them is no larger.
+    pub(crate) watch: Option<Box<Watch>>,
 }
 
 /// A register in which `spent` is spent and nothing is reserved.
@@ -377,7 +380,8 @@ mod tests {
             };
             let register = new_register(spent, limits, Fixed::default());
             for more in 0..5 {
-                let spent = register.update(charge()).expect("there is room");
+                let charged = register.update(charge());
+                let spent = charged.ok().expect("there is room").spent;
                 assert_eq!(spent.calls, calls + more);
                 assert_eq!((spent.unpriced_calls, spent.forfeited_calls), (7, 9));
                 assert_eq!(snapshot(&register).spent, spent);

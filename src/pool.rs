@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::fmt;
 
 use crate::child::Node;
+use crate::crossed::{Crossed, Watch};
 use crate::dimension::{Guesses, Tally};
 use crate::layout::{self, Fixed, Register, State, AMOUNTS, TERMS};
 use crate::level::Level;
@@ -16,10 +17,11 @@ use crate::limits::Limits;
 use crate::ops::admit::{Charge, Charged, Reserve};
 use crate::ops::configure::{Close, Reset, SetLimits};
 use crate::ops::request::Request;
-use crate::ops::settle::Settle;
+use crate::ops::settle::{Settle, Settled};
+use crate::ops::watched::{Spends, Steps, Watched};
 use crate::queue;
 use crate::receipt::{Excess, Receipt};
-use crate::register::{Operation, Path};
+use crate::register::{Answer, Operation, Path};
 use crate::rejection::Rejected;
 use crate::snapshot::Snapshot;
 use crate::usage::{Spent, Usage};
@@ -62,6 +64,16 @@ enum Place {
     Root(Register),
     /// It is a child of another pool.
     Child(Node),
+}
+
+/// Where what is spent in a pool is counted.
+pub(crate) enum Spender<'p> {
+    /// In a root without thresholds.
+    Root(&'p Register),
+    /// In a child without thresholds, and above it.
+    Child(&'p Node),
+    /// Where there are thresholds.
+    Watched(&'p Watch),
 }
 
 impl BudgetPool {
@@ -131,21 +143,39 @@ impl BudgetPool {
         if usage.cost.is_none() {
             return self.try_charge_unpriced(usage);
         }
-        let charged = self.admit(Charge {
+        self.try_spend(Charge {
             request: Request::call(usage),
             unpriced: false,
-        })?;
-        Ok(self.charged(charged))
+        })
     }
 
     #[cold]
     #[inline(never)]
     fn try_charge_unpriced(&self, usage: Usage) -> Result<Spent, Rejected> {
-        let charged = self.admit(Charge {
+        self.try_spend(Charge {
             request: self.request(usage),
             unpriced: true,
-        })?;
+        })
+    }
+
+    #[inline(always)]
+    fn try_spend(&self, charge: Charge) -> Result<Spent, Rejected> {
+        let charged = match self.spender() {
+            Spender::Root(register) => register.update(charge)?,
+            Spender::Child(node) => Result::from(node.admit(apart(&charge)))?,
+            Spender::Watched(watch) => {
+                let charged = Result::from(self.try_spend_watched(watch, apart(&charge)));
+                return charged.map(|charged| charged.spent);
+            }
+        };
         Ok(self.charged(charged))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_spend_watched(&self, watch: &Watch, charge: Charge) -> Answer<Charged, Rejected> {
+        self.watched(watch, |steps| self.admit(Watched::new(charge, steps)))
+            .0
     }
 
     /// Count one call's usage that is spent already. It never fails: it counts also
@@ -426,13 +456,17 @@ impl BudgetPool {
         overrun: Excess,
         over_reported: Excess,
     ) -> Receipt {
-        // The receipt is made here, for both, so that the compiler leaves out what the caller does not use.
-        let (settled, over_limit_at) = match &self.place {
-            Place::Root(register) => match register.update(*settle) {
-                Ok(settled) => (settled, Level::ROOT),
+        // The receipt is made here, for all, so that the compiler leaves out what the caller does not use.
+        let (settled, over_limit_at, crossed) = match self.spender() {
+            Spender::Root(register) => match register.update(*settle) {
+                Ok(settled) => (settled, Level::ROOT, None),
                 Err(never) => match never {},
             },
-            Place::Child(node) => node.settle(apart(settle)),
+            Spender::Child(node) => {
+                let (settled, level) = node.settle(apart(settle));
+                (settled, level, None)
+            }
+            Spender::Watched(watch) => self.settle_watched(watch, apart(settle)),
         };
         if settled.waited_for != 0 {
             self.note_room(settled.waited_for);
@@ -444,6 +478,7 @@ impl BudgetPool {
             over_reported,
             over_limit: settled.judged.over_limit(),
             over_limit_at,
+            crossed,
             saturated: settled.saturated,
         }
     }
@@ -496,6 +531,55 @@ impl BudgetPool {
     /// A refusal with the label of its level.
     pub(crate) fn labelled(&self, rejected: Rejected) -> Rejected {
         rejected.labelled(|depth| self.level_at(depth))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn settle_watched(&self, watch: &Watch, settle: Settle) -> (Settled, Level, Option<Crossed>) {
+        match self.watched(watch, |steps| self.update(Watched::new(settle, steps))) {
+            (Answer::Done(settled), crossed) => {
+                let over_limit_at = self.level_at(settled.judged.depth);
+                // Those that wait were seen to already.
+                let settled = Settled {
+                    waited_for: 0,
+                    ..settled
+                };
+                (settled, over_limit_at, crossed)
+            }
+            (Answer::Refused(never), _) => match never {},
+        }
+    }
+
+    /// How what is spent here is counted.
+    #[inline(always)]
+    pub(crate) fn spender(&self) -> Spender<'_> {
+        match (&self.place, &self.fixed().watch) {
+            (_, Some(watch)) => Spender::Watched(watch),
+            (Place::Root(register), None) => Spender::Root(register),
+            (Place::Child(node), None) => Spender::Child(node),
+        }
+    }
+
+    /// Runs an update that keeps what it does, sees to those that wait, and tells of the thresholds that it
+    /// crossed. Returns the highest of them too.
+    #[inline(always)]
+    pub(crate) fn watched<D: Spends, R>(
+        &self,
+        watch: &Watch,
+        update: impl FnOnce(&Steps) -> Result<D, R>,
+    ) -> (Answer<D, R>, Option<Crossed>) {
+        let steps = Steps::default();
+        match update(&steps) {
+            Ok(done) => {
+                // First: the hook may panic.
+                if done.waited_for() != 0 {
+                    self.note_room(done.waited_for());
+                }
+                let crossed = watch.tell(&steps, |depth| self.level_at(depth));
+                (Answer::Done(done), crossed)
+            }
+            Err(refusal) => (Answer::Refused(refusal), None),
+        }
     }
 
     /// Why `operation` would be refused now, if it would be.
@@ -573,7 +657,7 @@ impl BudgetPool {
 /// A copy of an operation. If the operation itself were passed to a function that is not inlined, it would be
 /// in memory on the everyday path too.
 #[inline(always)]
-fn apart<O: Copy>(operation: &O) -> O {
+pub(crate) fn apart<O: Copy>(operation: &O) -> O {
     *operation
 }
 

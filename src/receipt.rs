@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::crossed::Crossed;
 use crate::dimension::{Dimension, Tally};
 use crate::level::{Level, Of};
 use crate::money::Usd;
@@ -56,6 +57,13 @@ pub struct Receipt {
     /// The pool that `over_limit` is about: the call's own pool if it is over a limit. Otherwise the nearest
     /// pool above that is. If none is, the call's own. Pools further up may be over their limits too.
     pub over_limit_at: Level,
+    /// The threshold that this step crossed, on its own level or on one above. If it crossed several, the highest
+    /// share of a limit, and of those the one nearest to the root. [`Builder::on_crossed`] is told of
+    /// each. See [`Builder::warn_at`].
+    ///
+    /// [`Builder::on_crossed`]: crate::Builder::on_crossed
+    /// [`Builder::warn_at`]: crate::Builder::warn_at
+    pub crossed: Option<Crossed>,
     /// Whether some amount or the number of calls went past `u64::MAX`, and stopped there; or both
     /// counts of tokens fit, but not their sum. In a tree: in the call's own pool or in one above.
     pub saturated: bool,
@@ -164,6 +172,9 @@ impl fmt::Display for Receipt {
         ];
         for (what, excess) in parts.into_iter().filter(|(_, excess)| excess.any()) {
             write!(f, "; {what}: {excess}")?;
+        }
+        if let Some(crossed) = self.crossed {
+            write!(f, "; crossed {}", crossed.in_short())?;
         }
         if self.saturated {
             f.write_str("; the count is full")?;

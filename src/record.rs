@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::crossed::Watch;
 use crate::dimension::{Dimension, Guesses};
 use crate::layout::{Change, Fixed, State, Words, AMOUNTS, TERMS};
 use crate::level::Level;
@@ -10,8 +11,9 @@ use crate::limits::Limits;
 use crate::money::{Dollars, Usd};
 use crate::ops::admit::{Charge, Charged};
 use crate::ops::request::Request;
-use crate::pool::BudgetPool;
-use crate::register::Operation;
+use crate::ops::watched::Watched;
+use crate::pool::{apart, BudgetPool, Spender};
+use crate::register::{Answer, Operation};
 use crate::rejection::{Exceeded, Rejected};
 use crate::usage::{Spent, Usage};
 
@@ -94,14 +96,29 @@ impl BudgetPool {
         output_tokens: u64,
         cost_usd: f64,
     ) -> Result<Totals, BudgetExceeded> {
-        let charged = self.update(Record {
+        let record = Record {
             input_tokens,
             output_tokens,
             cost: Dollars::nearest(cost_usd),
             dollars: cost_usd,
             fixed: self.fixed(),
-        })?;
+        };
+        let charged = match self.spender() {
+            Spender::Root(register) => register.update(record)?,
+            Spender::Child(node) => Result::from(node.update(apart(&record)))?,
+            Spender::Watched(watch) => {
+                let charged = Result::from(self.record_watched(watch, apart(&record)));
+                return charged.map(|charged| Totals::from(charged.spent));
+            }
+        };
         Ok(Totals::from(self.charged(charged)))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_watched(&self, watch: &Watch, record: Record<'_>) -> Answer<Charged, BudgetExceeded> {
+        self.watched(watch, |steps| self.update(Watched::new(record, steps)))
+            .0
     }
 
     /// Read current totals: what was spent, all of one moment. Reservations are not in

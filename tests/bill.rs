@@ -28,6 +28,8 @@ mod support;
 mod tree;
 #[path = "../src/guide/wait.rs"]
 mod wait;
+#[path = "../src/guide/warn.rs"]
+mod warn;
 #[path = "../src/guide/window.rs"]
 mod window;
 
@@ -330,6 +332,41 @@ async fn those_that_wait_for_room_make_their_calls_one_after_the_other() {
     assert!(refused.is_busy());
     drop(in_flight);
     assert_eq!(world.agrees().calls, 2);
+}
+
+/// Of calls at the same time, those that get there first report it, whoever ends them.
+#[tokio::test]
+async fn warnings_come_out_of_the_channel_once_each() {
+    let limits = Limits::unlimited().calls(40);
+    let (builder, warnings) = warn::warned(BudgetPool::builder().limits(limits)).expect("shares");
+    let pool = Arc::new(builder.build());
+    let run = pool
+        .child_owned(Child::new(Limits::unlimited().calls(20)).label("run"))
+        .expect("a child");
+    let mut calls = JoinSet::new();
+    for call in 0..40 {
+        let pool = if call % 2 == 0 { &pool } else { &run };
+        let reservation = pool.try_reserve_owned(Usage::ZERO).expect("room");
+        calls.spawn(async move {
+            let call = reservation.start();
+            yield_now().await;
+            drop(call);
+        });
+    }
+    while calls.join_next().await.is_some() {}
+    drop((pool, run));
+    let mut told = vec![];
+    warn::tell(warnings, |crossed| {
+        let level = crossed.level();
+        told.push((level.label().to_owned(), crossed.per_mille()));
+    })
+    .await;
+    told.sort();
+    let of = |label: &str, per_mille| (label.to_owned(), per_mille);
+    assert_eq!(
+        told,
+        [of("", 500), of("", 900), of("run", 500), of("run", 900)]
+    );
 }
 
 #[tokio::test]

@@ -28,6 +28,8 @@ mod streams;
 mod tree;
 #[path = "../../src/guide/wait.rs"]
 mod wait;
+#[path = "../../src/guide/warn.rs"]
+mod warn;
 #[path = "../../src/guide/window.rs"]
 mod window;
 
@@ -55,7 +57,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (provider, address) = Provider::start().await;
     let client = Client { provider: address };
     let price = Price::per_million(Rates::uncached("3", "15"))?;
-    let pool = Arc::new(BudgetPool::new(Limits::unlimited().cost(Usd::dollars(1))));
+    let builder = BudgetPool::builder().limits(Limits::unlimited().cost(Usd::dollars(1)));
+    let (builder, warnings) = warn::warned(builder)?;
+    let pool = Arc::new(builder.build());
+    tokio::spawn(warn::tell(warnings, |crossed| {
+        println!("warning: {crossed}")
+    }));
     let (reconciler, reconciling) = Reconciler::start(price, client);
 
     let done = one_call::one_call(&pool, &price, &client, &request("one", Goes::Well(700))).await;

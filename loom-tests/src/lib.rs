@@ -27,6 +27,8 @@ mod sync;
 mod oracle;
 
 #[cfg(not(feature = "shuttle"))]
+pub mod crossing;
+#[cfg(not(feature = "shuttle"))]
 pub mod exhaust;
 mod explain;
 pub mod model;

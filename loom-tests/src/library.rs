@@ -9,6 +9,8 @@ mod call;
 mod call_state;
 #[path = "../../src/child.rs"]
 mod child;
+#[path = "../../src/crossed.rs"]
+mod crossed;
 #[path = "../../src/decimal.rs"]
 mod decimal;
 #[path = "../../src/dimension.rs"]
@@ -43,6 +45,8 @@ mod reservation;
 mod root_ref;
 #[path = "../../src/snapshot.rs"]
 mod snapshot;
+#[path = "../../src/threshold.rs"]
+mod threshold;
 #[path = "../../src/tree_snapshot.rs"]
 mod tree_snapshot;
 #[path = "../../src/usage.rs"]
@@ -53,6 +57,7 @@ mod wait;
 pub use builder::{Builder, Restore};
 pub use call::{Call, OwnedCall};
 pub use child::{Child, ChildPool};
+pub use crossed::Crossed;
 pub use dimension::{Amount, Dimension};
 pub use level::{InvalidChild, Label, Level};
 pub use limits::Limits;
@@ -64,5 +69,6 @@ pub use record::{BudgetExceeded, Caps, InvalidCap, Totals};
 pub use rejection::{Exceeded, Reason, Rejected};
 pub use reservation::{OwnedReservation, Reservation};
 pub use snapshot::Snapshot;
+pub use threshold::{InvalidThreshold, Threshold};
 pub use tree_snapshot::TreeSnapshot;
 pub use usage::{Amounts, Spent, Usage};

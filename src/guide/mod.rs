@@ -14,6 +14,7 @@
 //! 7. [A budget for each minute](#a-budget-for-each-minute)
 //! 8. [A guaranteed share](#a-guaranteed-share)
 //! 9. [Shutdown and restart](#shutdown-and-restart)
+//! 10. [Warnings before the limit](#warnings-before-the-limit)
 //! 10. [What to watch](#what-to-watch)
 //! 11. [How providers count input](#how-providers-count-input)
 //!
@@ -153,6 +154,21 @@
 //! The root is open again, also if it was closed. Children that were closed stay closed. Levels that are not
 //! wanted any more, such as a run
 //! that will not go on, are left out: what they spent is in the levels above already.
+//!
+//! # Warnings before the limit
+//!
+//! Somebody should know before calls are refused. [`Builder::warn_at`](crate::Builder::warn_at) sets
+//! thresholds, as shares of the limits of a pool and of all pools below it. The step that takes what is spent
+//! across one reports it, once in each period: in its [`Receipt`](crate::Receipt::crossed), and to the hook
+//! [`on_crossed`](crate::Builder::on_crossed). The hook is told also where nobody looks at a receipt, as when a
+//! call is dropped.
+//!
+#![doc = concat!("```ignore\n", include_str!("warn.rs"), "```")]
+//!
+//! The report has the [level](crate::Crossed::level), so that one hook serves a whole tree. A timer that resets
+//! a [window](#a-budget-for-each-minute) arms its thresholds again. To let no more calls start once a threshold
+//! is crossed, [`close`](crate::BudgetPool::close) the pool in the hook, which may use it. (Give the hook a
+//! `Weak` of the pool. Otherwise the pool would keep itself.)
 //!
 //! # What to watch
 //!

@@ -5,3 +5,4 @@ pub(crate) mod configure;
 pub(crate) mod request;
 pub(crate) mod settle;
 pub(crate) mod wait;
+pub(crate) mod watched;

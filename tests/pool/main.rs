@@ -15,4 +15,5 @@ mod reservations;
 mod reserve_up_to;
 mod reset;
 mod restore;
+mod thresholds;
 mod unknown_costs;

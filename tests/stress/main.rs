@@ -14,6 +14,7 @@ mod one_order;
 mod periods;
 mod snapshots;
 mod threads_come_and_go;
+mod thresholds;
 
 mod ratio;
 mod together;

@@ -9,8 +9,8 @@
 #![allow(dead_code, unreachable_pub)]
 
 use token_budget_pool::{
-    BudgetExceeded, Excess, InvalidChild, Level, Limits, Reason, Receipt, Rejected, Spent, Totals,
-    TreeSnapshot, Usage, Usd,
+    Amount, BudgetExceeded, Crossed, Dimension, Excess, InvalidChild, Level, Limits, Reason,
+    Receipt, Rejected, Spent, Totals, TreeSnapshot, Usage, Usd,
 };
 
 use super::oracle::{Answer, Counted, Oracle, OracleCall, OracleSnapshot, Refusal};
@@ -92,6 +92,66 @@ impl From<TreeRefusal> for TreeAnswer {
     fn from(refused: TreeRefusal) -> TreeAnswer {
         TreeAnswer::at(refused.refusal, refused.level)
     }
+}
+
+/// The twin of `Crossed`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OracleCrossed {
+    pub level: OracleLevel,
+    pub dimension: Dimension,
+    pub per_mille: u32,
+    pub limit: Amount,
+    pub spent: Amount,
+}
+
+impl From<&Crossed> for OracleCrossed {
+    fn from(crossed: &Crossed) -> OracleCrossed {
+        OracleCrossed {
+            level: crossed.level().into(),
+            dimension: crossed.dimension(),
+            per_mille: crossed.per_mille(),
+            limit: crossed.limit(),
+            spent: crossed.spent(),
+        }
+    }
+}
+
+/// The limit on a dimension, what is spent of it, and its unit.
+type Limited = (Dimension, Option<u64>, u128, fn(u64) -> Amount);
+
+/// All that can be limited.
+fn limited(limits: Limits, spent: Spent) -> [Limited; 5] {
+    let (input, output) = (spent.input_tokens.into(), spent.output_tokens.into());
+    let cost = |nanos| Amount::Cost(Usd::from_nanos(nanos));
+    let limit_on_cost = limits.cost.map(Usd::as_nanos);
+    let cost_spent = spent.cost.as_nanos().into();
+    [
+        (
+            Dimension::InputTokens,
+            limits.input_tokens,
+            input,
+            Amount::Tokens,
+        ),
+        (
+            Dimension::OutputTokens,
+            limits.output_tokens,
+            output,
+            Amount::Tokens,
+        ),
+        (
+            Dimension::TotalTokens,
+            limits.total_tokens,
+            input + output,
+            Amount::Tokens,
+        ),
+        (Dimension::Cost, limit_on_cost, cost_spent, cost),
+        (
+            Dimension::Calls,
+            limits.calls,
+            spent.calls.into(),
+            Amount::Calls,
+        ),
+    ]
 }
 
 /// A receipt, and the level that its `over_limit` is about.
@@ -210,6 +270,39 @@ impl TreeOracle {
         }
     }
 
+    /// What the step from `before` to here crossed, of thresholds at so many thousandths of each limit. They
+    /// ascend. The levels nearest to the root come first.
+    pub fn crossed_since(&self, before: &TreeOracle, thresholds: &[u32]) -> Vec<OracleCrossed> {
+        let mut all = vec![];
+        // A node that is new has crossed nothing yet.
+        for (id, old) in before.nodes.iter().enumerate() {
+            let (Some(old), Some(Some(new))) = (old, self.nodes.get(id)) else {
+                continue;
+            };
+            let (limits, spent) = (new.pool.limits(), new.pool.spent());
+            let old = limited(limits, old.pool.spent());
+            for (old, (dimension, limit, spent, unit)) in
+                old.into_iter().zip(limited(limits, spent))
+            {
+                let Some(limit) = limit else { continue };
+                for &per_mille in thresholds {
+                    let threshold = u128::from(limit) * u128::from(per_mille);
+                    if old.2 * 1_000 < threshold && threshold <= spent * 1_000 {
+                        all.push(OracleCrossed {
+                            level: self.level(id),
+                            dimension,
+                            per_mille,
+                            limit: unit(limit),
+                            spent: unit(u64::try_from(spent).unwrap_or(u64::MAX)),
+                        });
+                    }
+                }
+            }
+        }
+        all.sort_by_key(|crossed| crossed.level.depth);
+        all
+    }
+
     /// The numbers of the nodes directly below.
     pub fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         let nodes = self.nodes.iter().enumerate();
@@ -284,6 +377,14 @@ impl TreeOracle {
     /// One more handle of a node.
     pub fn keep(&mut self, id: NodeId) {
         self.node_mut(id).handles += 1;
+    }
+
+    /// One more handle of each node. Returns their numbers.
+    pub fn keep_all(&mut self) -> Vec<NodeId> {
+        let there = (0..self.nodes.len()).filter(|&id| self.nodes[id].is_some());
+        let all: Vec<_> = there.collect();
+        all.iter().for_each(|&id| self.keep(id));
+        all
     }
 
     /// A handle of a node is dropped. With the last one the node goes, and its handle of its parent.

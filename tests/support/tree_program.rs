@@ -9,16 +9,17 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use token_budget_pool::{
-    Amounts, BudgetPool, Child, Excess, InvalidChild, Limits, OwnedCall, OwnedReservation,
-    Rejected, Restore, Usage, Usd,
+    Amounts, BudgetPool, Child, Excess, InvalidChild, Limits, OwnedCall, OwnedReservation, Receipt,
+    Rejected, Restore, Threshold, Usage, Usd,
 };
 
 use super::oracle::{Answer, OracleSnapshot};
 use super::tree_oracle::{
-    NodeId, OracleLevel, OracleTreeSnapshot, TreeAnswer, TreeCall, TreeOracle, TreeRefusal,
+    NodeId, OracleCrossed, OracleLevel, OracleTreeSnapshot, TreeAnswer, TreeCall, TreeOracle,
+    TreeRefusal,
 };
 
 /// One operation. The first number chooses among the pools in hand, the newest first, or among the calls
@@ -133,6 +134,12 @@ struct Run {
     calls: Vec<(Real, TreeCall)>,
     /// Whether a call was leaked. Its pool then stays for good.
     leaked: bool,
+    /// In thousandths of each limit, ascending.
+    thresholds: Vec<u32>,
+    /// What the hook was told in a step.
+    told: Arc<Mutex<Vec<OracleCrossed>>>,
+    /// What the receipt of a step said, if there was one.
+    in_receipt: Option<Option<OracleCrossed>>,
 }
 
 /// A step's answers: the real one, and the sequential tree's.
@@ -153,8 +160,16 @@ fn label(number: usize) -> String {
 }
 
 impl Run {
-    fn new(limits: Limits, assumed: Option<Usd>, threads: usize) -> Run {
-        let mut builder = BudgetPool::builder().limits(limits).threads(threads);
+    fn new(limits: Limits, assumed: Option<Usd>, threads: usize, thresholds: &[u32]) -> Run {
+        let told = Arc::<Mutex<Vec<OracleCrossed>>>::default();
+        let to = told.clone();
+        let mut builder = BudgetPool::builder()
+            .limits(limits)
+            .threads(threads)
+            .on_crossed(move |crossed| to.lock().unwrap().push(crossed.into()));
+        for &per_mille in thresholds {
+            builder = builder.warn_at(Threshold::per_mille(per_mille).expect("a share"));
+        }
         if let Some(assumed) = assumed {
             builder = builder.assumed_cost(assumed);
         }
@@ -163,7 +178,40 @@ impl Run {
             pools: vec![(Arc::new(builder.build()), 0)],
             calls: vec![],
             leaked: false,
+            thresholds: thresholds.into(),
+            told,
+            in_receipt: None,
         }
+    }
+
+    /// The answer of a receipt, which is also one about thresholds.
+    fn counted(&mut self, receipt: Receipt) -> TreeAnswer {
+        self.in_receipt = Some(receipt.crossed.as_ref().map(OracleCrossed::from));
+        TreeAnswer::counted(receipt)
+    }
+
+    /// Takes a step that may spend, and compares what it crosses. Returns how much that was too.
+    fn crossing<T>(
+        &mut self,
+        step: impl FnOnce(&mut Run) -> Result<T, Disagreement>,
+    ) -> Result<(T, usize), Disagreement> {
+        let before = self.oracle.clone();
+        // A node that only a call keeps is gone when the call has ended, and may have crossed something.
+        let kept = self.oracle.keep_all();
+        let done = step(self)?;
+        let expected = self.oracle.crossed_since(&before, &self.thresholds);
+        kept.into_iter().for_each(|id| self.oracle.let_go(id));
+        let told = std::mem::take(&mut *self.told.lock().unwrap());
+        agree("crossed", &told, &expected)?;
+        if let Some(in_receipt) = self.in_receipt.take() {
+            // The first of the highest ones.
+            let highest = expected
+                .iter()
+                .rev()
+                .max_by_key(|crossed| crossed.per_mille);
+            agree("crossed in the receipt", in_receipt.as_ref(), highest)?;
+        }
+        Ok((done, told.len()))
     }
 
     fn pool(&self, which: usize) -> (Arc<BudgetPool>, NodeId) {
@@ -277,7 +325,7 @@ impl Run {
             Op::Charge(which, usage) => {
                 let (pool, id) = self.pool(which);
                 (
-                    TreeAnswer::counted(pool.charge(usage)),
+                    self.counted(pool.charge(usage)),
                     self.oracle.charge(id, usage).into(),
                 )
             }
@@ -372,7 +420,7 @@ impl Run {
             Op::Report(which, total) => match self.take_call(which) {
                 Some((mut call, mut twin)) => {
                     let answers = (
-                        TreeAnswer::counted(call.report(total)),
+                        self.counted(call.report(total)),
                         self.oracle.report(&mut twin, total).into(),
                     );
                     self.calls.push((Real::Call(call), twin));
@@ -382,28 +430,28 @@ impl Run {
             },
             Op::Settle(which, actual) => match self.take_call(which) {
                 Some((call, twin)) => (
-                    TreeAnswer::counted(call.settle(actual)),
+                    self.counted(call.settle(actual)),
                     self.oracle.settle(twin, actual).into(),
                 ),
                 None => nothing(),
             },
             Op::SettleAtLeast(which, actual) => match self.take_call(which) {
                 Some((call, twin)) => (
-                    TreeAnswer::counted(call.settle_at_least(actual)),
+                    self.counted(call.settle_at_least(actual)),
                     self.oracle.settle_at_least(twin, actual).into(),
                 ),
                 None => nothing(),
             },
             Op::Forfeit(which) => match self.take_call(which) {
                 Some((call, twin)) => (
-                    TreeAnswer::counted(call.forfeit()),
+                    self.counted(call.forfeit()),
                     self.oracle.forfeit(twin).into(),
                 ),
                 None => nothing(),
             },
             Op::Release(which) => match self.take_call(which) {
                 Some((call, twin)) => (
-                    TreeAnswer::counted(call.release()),
+                    self.counted(call.release()),
                     self.oracle.release(twin).into(),
                 ),
                 None => nothing(),
@@ -469,12 +517,15 @@ pub struct Seen {
     pub refused_above: usize,
     /// How many receipts named a level whose limit is passed, by its depth.
     pub over_limit_at: BTreeMap<u8, usize>,
+    /// How many thresholds were crossed.
+    pub crossed: usize,
 }
 
 impl Seen {
     pub fn add(&mut self, other: &Seen) {
         self.deepest = self.deepest.max(other.deepest);
         self.refused_above += other.refused_above;
+        self.crossed += other.crossed;
         for (all, more) in [
             (&mut self.refused_at, &other.refused_at),
             (&mut self.over_limit_at, &other.over_limit_at),
@@ -518,14 +569,18 @@ pub fn follows_the_oracle(
     limits: Limits,
     assumed: Option<Usd>,
     threads: usize,
+    thresholds: &[u32],
     ops: &[Op],
 ) -> Result<Seen, Disagreement> {
-    let mut run = Run::new(limits, assumed, threads);
+    let mut run = Run::new(limits, assumed, threads, thresholds);
     let mut seen = Seen::default();
     for (index, op) in ops.iter().enumerate() {
         let before = run.oracle.clone();
         let asked = op.asks().map(|which| run.oracle.depth(run.pool(which).1));
-        let (real, expected) = run.step(op)?;
+        let ((real, expected), crossed) = run
+            .crossing(|run| run.step(op))
+            .map_err(|error| Disagreement(format!("in step {index}, {op:?}: {error}")))?;
+        seen.crossed += crossed;
         agree(format_args!("step {index}, {op:?}"), &real, &expected)?;
         if matches!(
             real.answer,
@@ -542,8 +597,12 @@ pub fn follows_the_oracle(
     }
     // All handles go, in an order of the program. What was spent stays above.
     while let Some((real, twin)) = run.calls.pop() {
-        drop(real);
-        run.oracle.drop_call(twin);
+        let end = |run: &mut Run| {
+            drop(real);
+            run.oracle.drop_call(twin);
+            Ok(())
+        };
+        seen.crossed += run.crossing(end)?.1;
         run.same_state(0)?;
     }
     while run.pools.len() > 1 {

@@ -13,6 +13,7 @@ mod receipts;
 mod refusals;
 mod snapshots;
 mod stress;
+mod thresholds;
 mod unknown_costs;
 
 #[path = "../support/amounts.rs"]

@@ -28,6 +28,13 @@ fn limits(amount: BoxedStrategy<u64>) -> BoxedStrategy<Limits> {
         .boxed()
 }
 
+/// In thousandths of each limit, ascending. Half of the trees have none.
+fn thresholds() -> impl Strategy<Value = Vec<u32>> {
+    let one = prop_oneof![1..=1_000_u32, Just(500), Just(1_000)];
+    let some = prop::collection::btree_set(one, 1..5).prop_map(|all| all.into_iter().collect());
+    prop_oneof![1 => Just(vec![]), 1 => some]
+}
+
 /// A pool in hand: mostly one of the newest.
 fn which() -> BoxedStrategy<usize> {
     prop_oneof![5 => 0..3_usize, 4 => any::<usize>()].boxed()
@@ -136,9 +143,10 @@ proptest! {
         limits in limits(small()),
         assumed in proptest::option::of(small()),
         threads in 0..3_usize,
+        thresholds in thresholds(),
         ops in ops(small),
     ) {
-        follows_the_oracle(limits, assumed.map(Usd::from_nanos), threads, &ops)?;
+        follows_the_oracle(limits, assumed.map(Usd::from_nanos), threads, &thresholds, &ops)?;
     }
 
     #[test]
@@ -146,9 +154,10 @@ proptest! {
         limits in limits(edgy()),
         assumed in proptest::option::of(edgy()),
         threads in 0..3_usize,
+        thresholds in thresholds(),
         ops in ops(edgy),
     ) {
-        follows_the_oracle(limits, assumed.map(Usd::from_nanos), threads, &ops)?;
+        follows_the_oracle(limits, assumed.map(Usd::from_nanos), threads, &thresholds, &ops)?;
     }
 }
 
@@ -164,7 +173,7 @@ fn the_programs_reach_every_level_and_are_refused_at_each() {
     for _ in 0..100 {
         let limits = limits.new_tree(&mut runner).unwrap().current();
         let ops = ops.new_tree(&mut runner).unwrap().current();
-        let run = follows_the_oracle(limits, None, 1, &ops).unwrap();
+        let run = follows_the_oracle(limits, None, 1, &[100, 500, 999], &ops).unwrap();
         seen.add(&run);
     }
     assert_eq!(seen.deepest, 7, "{seen:?}");
@@ -172,4 +181,5 @@ fn the_programs_reach_every_level_and_are_refused_at_each() {
     assert_eq!(depths, (0..=7).collect::<Vec<_>>(), "{seen:?}");
     assert!(seen.over_limit_at.len() >= 4, "{seen:?}");
     assert!(seen.refused_above > 20, "{seen:?}");
+    assert!(seen.crossed > 100, "{seen:?}");
 }

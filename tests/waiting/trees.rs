@@ -104,6 +104,27 @@ fn a_younger_one_below_does_not_pass_an_older_one_above() {
 }
 
 #[test]
+fn one_that_moves_up_is_not_passed_by_younger_ones_elsewhere() {
+    let team = BudgetPool::new(limit(300));
+    let large = team.child(limit(100)).unwrap();
+    let small = team.child(limit(20)).unwrap();
+    let of_large = large.try_reserve(output(60)).unwrap();
+    let of_small = small.try_reserve(output(15)).unwrap();
+    // Each has its own level in its way.
+    let older = waits_for(&large, 95);
+    let younger = waits_for(&small, 10);
+    let of_team = team.try_reserve(output(220)).unwrap();
+    // Now the older one has the team in its way. There would be room for the younger one.
+    drop(of_large);
+    drop(of_small);
+    assert!(!older.is_woken() && !younger.is_woken());
+    drop(of_team);
+    let older = older.ended().unwrap();
+    assert!(younger.ended().is_ok());
+    drop(older);
+}
+
+#[test]
 fn a_close_above_ends_the_waiting_below() {
     let team = BudgetPool::new(limit(100));
     let run = team.child(Child::new(limit(50)).label("run 7")).unwrap();

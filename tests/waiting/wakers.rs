@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
-use token_budget_pool::{BudgetPool, Limits, OwnedReservation, Rejected};
+use token_budget_pool::{BudgetPool, Limits, OwnedReservation, Rejected, Threshold};
 
 use crate::by_hand::{output, waits_for};
 
@@ -139,4 +139,18 @@ fn the_latest_waker_is_woken() {
     }
     drop(reservation);
     assert_eq!(*woken.lock().unwrap(), [3]);
+}
+
+#[test]
+fn a_hook_that_panics_keeps_nobody_waiting() {
+    let pool = BudgetPool::builder()
+        .limits(Limits::unlimited().output_tokens(100))
+        .warn_at(Threshold::percent(50).unwrap())
+        .on_crossed(|_| panic!("on purpose"))
+        .build();
+    let call = pool.try_reserve(output(100)).unwrap().start();
+    let waiting = waits_for(&pool, 40);
+    let settled = catch_unwind(AssertUnwindSafe(|| call.settle(output(60))));
+    assert!(settled.is_err());
+    assert!(waiting.ended().is_ok());
 }
