@@ -108,25 +108,46 @@ impl Queue {
     }
 
     /// Lets the pool at the end of `path` wait. Takes a turn at once if it comes to it.
-    pub(crate) fn join(&self, root: &Register, path: &Path, wants: Wants, waker: Waker) -> Ticket {
-        let (ticket, level) = self.lock().join(path, wants, waker);
-        self.note(root, about(&level));
-        ticket
+    pub(crate) fn join<'a>(
+        &'a self,
+        root: &'a Register,
+        path: &Path,
+        wants: Wants,
+        waker: Waker,
+    ) -> (Ticket, Noting<'a>) {
+        let (ticket, about, waker) = self.lock().join(root, path, wants, waker);
+        (ticket, self.noting(root, about, waker))
     }
 
     /// How the waiting has ended, if it has. Until then `waker` is to be woken.
-    pub(crate) fn poll(&self, root: &Register, ticket: Ticket, waker: &Waker) -> Option<Ended> {
+    pub(crate) fn poll<'a>(
+        &'a self,
+        root: &'a Register,
+        ticket: Ticket,
+        waker: &Waker,
+    ) -> (Option<Ended>, Noting<'a>) {
         let mut waker = waker.clone();
         let ended = self.lock().poll(ticket, &mut waker);
-        self.note(root, 0);
-        ended
+        (ended, self.noting(root, 0, Some(waker)))
     }
 
     /// Waits no longer. If the waiting had ended already, returns how.
-    pub(crate) fn leave(&self, root: &Register, ticket: Ticket) -> Option<Ended> {
-        let (left, ended) = self.lock().leave(ticket);
-        self.note(root, left.as_ref().map_or(0, |(level, _)| about(level)));
-        ended
+    pub(crate) fn leave<'a>(
+        &'a self,
+        root: &'a Register,
+        ticket: Ticket,
+    ) -> (Option<Ended>, Noting<'a>) {
+        let (ended, about, waker) = self.lock().leave(ticket);
+        (ended, self.noting(root, about, waker))
+    }
+
+    fn noting<'a>(&'a self, root: &'a Register, about: u64, waker: Option<Waker>) -> Noting<'a> {
+        Noting {
+            queue: self,
+            root,
+            about,
+            _waker: waker,
+        }
     }
 
     /// Leaves a note about these levels, and sees to all notes if no other thread does.
@@ -144,12 +165,21 @@ impl Queue {
                 // A waker that panics must not keep the others from being woken, nor this thread from ending
                 // what it has begun.
                 let woke = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
-                panicked = panicked.or(woke.err());
+                if let Err(payload) = woke {
+                    // Of several, the first is told of. The others are leaked: to drop one may panic too.
+                    match panicked {
+                        None => panicked = Some(payload),
+                        Some(_) => std::mem::forget(payload),
+                    }
+                }
             }
             serving = self.notes.end(so_far);
         }
-        if let Some(panicked) = panicked {
-            panic::resume_unwind(panicked);
+        match panicked {
+            // A call in flight is dropped by a panic. A second panic out of that drop would abort the process.
+            Some(payload) if std::thread::panicking() => std::mem::forget(payload),
+            Some(payload) => panic::resume_unwind(payload),
+            None => (),
         }
     }
 
@@ -167,14 +197,42 @@ impl Queue {
     }
 }
 
+/// Leaves a note when it is dropped, after the lock was held. Wakers run then, and may panic. So whatever must
+/// not be lost has to be kept before.
+#[must_use = "keep what came with it, then drop it"]
+pub(crate) struct Noting<'a> {
+    queue: &'a Queue,
+    root: &'a Register,
+    about: u64,
+    /// One that is of no more use.
+    _waker: Option<Waker>,
+}
+
+impl Drop for Noting<'_> {
+    fn drop(&mut self) {
+        self.queue.note(self.root, self.about);
+    }
+}
+
 impl Lines {
-    /// Also returns the level at which it stands for now: that of a line on its path which is not empty,
-    /// or its own. Its turn shows which level is in its way.
-    fn join(&mut self, path: &Path, wants: Wants, waker: Waker) -> (Ticket, Path) {
+    /// It stands for now at the level of a line on its path which is not empty, or at its own. Its turn shows
+    /// which level is in its way. Also returns what the note has to be about, and the waker, if it is of no use.
+    fn join(
+        &mut self,
+        root: &Register,
+        path: &Path,
+        wants: Wants,
+        waker: Waker,
+    ) -> (Ticket, u64, Option<Waker>) {
         let ticket = Ticket(self.next);
         self.next += 1;
         let level = match wants {
             Wants::Room(asked) => {
+                // It has looked before. What became in vain since may have been noted, and seen to without it.
+                if let Some(refusal) = in_vain(root, path, &asked) {
+                    self.places.insert(ticket, Place::Ended(Err(refusal)));
+                    return (ticket, 0, Some(waker));
+                }
                 let mut levels = (0..=path.length()).map(|depth| path.up_to(depth));
                 let level = levels.find(|level| self.first(level).is_some());
                 let level = level.unwrap_or(*path);
@@ -189,7 +247,7 @@ impl Lines {
                 *path
             }
         };
-        (ticket, level)
+        (ticket, about(&level), None)
     }
 
     fn poll(&mut self, ticket: Ticket, waker: &mut Waker) -> Option<Ended> {
@@ -211,16 +269,12 @@ impl Lines {
         }
     }
 
-    /// Returns the level where it stood with its waker, which the caller drops without the lock, or how the
-    /// waiting had ended.
-    fn leave(&mut self, ticket: Ticket) -> (Option<(Path, Waker)>, Option<Ended>) {
+    /// How the waiting had ended, if it had. Also returns what the note has to be about, and the waker.
+    fn leave(&mut self, ticket: Ticket) -> (Option<Ended>, u64, Option<Waker>) {
         match self.places.remove(&ticket) {
-            Some(Place::At(level)) => {
-                let waker = self.remove(ticket, &level);
-                (waker.map(|waker| (level, waker)), None)
-            }
-            Some(Place::Ended(ended)) => (None, Some(ended)),
-            None => (None, None),
+            Some(Place::At(level)) => (None, about(&level), self.remove(ticket, &level)),
+            Some(Place::Ended(ended)) => (Some(ended), 0, None),
+            None => (None, 0, None),
         }
     }
 
@@ -237,7 +291,10 @@ impl Lines {
             let line = self.lines.get(&level);
             if line.is_some_and(|line| line.for_room.is_empty() && line.for_idle.is_empty()) {
                 self.lines.remove(&level);
-                let _ = update(root, &level, Unmark);
+                // A node that is used again below another pool has another line, which may need the mark.
+                if !self.lines.keys().any(|other| other.last() == level.last()) {
+                    let _ = update(root, &level, Unmark);
+                }
             }
         }
     }
@@ -245,7 +302,7 @@ impl Lines {
     /// Reserves for the first in the line, then for the next, until one has to wait at this level.
     fn give_turns(&mut self, root: &Register, level: &Path, woken: &mut Vec<Waker>) {
         while let Some((ticket, path, asked)) = self.first(level) {
-            let depth = match self.older_above(level, ticket) {
+            let depth = match self.older_elsewhere(&path, level, ticket) {
                 Some(depth) => depth,
                 None => match update(root, &path, ReserveOrWait::new(asked)) {
                     Answer::Done(Turn::Reserved(reserved)) => {
@@ -320,10 +377,11 @@ impl Lines {
         Some((ticket, waiter.path, waiter.asked))
     }
 
-    /// The depth of a level above in whose line somebody waits who came before.
-    fn older_above(&self, level: &Path, ticket: Ticket) -> Option<usize> {
-        (0..level.length()).find(|&depth| {
-            let first = self.first(&level.up_to(depth));
+    /// The depth of another level on `path` in whose line somebody waits who came before.
+    fn older_elsewhere(&self, path: &Path, level: &Path, ticket: Ticket) -> Option<usize> {
+        let mut others = (0..=path.length()).filter(|&depth| depth != level.length());
+        others.find(|&depth| {
+            let first = self.first(&path.up_to(depth));
             first.is_some_and(|(first, ..)| first < ticket)
         })
     }

@@ -210,6 +210,8 @@ struct Waiting<P: Borrow<BudgetPool>> {
     wants: Wants,
     /// In the queue.
     ticket: Option<Ticket>,
+    /// Once it is no longer there, until it is returned.
+    ended: Option<Ended>,
 }
 
 impl<P: Borrow<BudgetPool>> Waiting<P> {
@@ -218,6 +220,7 @@ impl<P: Borrow<BudgetPool>> Waiting<P> {
             pool,
             wants,
             ticket: None,
+            ended: None,
         }
     }
 }
@@ -237,14 +240,21 @@ impl<P: Borrow<BudgetPool> + Unpin> Future for Waiting<P> {
                 }
                 let waker = context.waker().clone();
                 let queue = pool.queue();
-                *this
-                    .ticket
-                    .insert(queue.join(root, pool.path(), this.wants, waker))
+                root.hold_nodes(pool.path());
+                let (ticket, noting) = queue.join(root, pool.path(), this.wants, waker);
+                this.ticket = Some(ticket);
+                drop(noting);
+                ticket
             }
         };
-        match pool.queue().poll(root, ticket, context.waker()) {
+        let queue = pool.queue();
+        let (ended, noting) = queue.poll(root, ticket, context.waker());
+        this.ended = ended;
+        drop(noting);
+        match this.ended.take() {
             Some(ended) => {
                 this.ticket = None;
+                root.let_nodes_go(pool.path());
                 Poll::Ready(ended.map_err(|refusal| pool.labelled(refusal)))
             }
             None => Poll::Pending,
@@ -256,7 +266,11 @@ impl<P: Borrow<BudgetPool>> Drop for Waiting<P> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
         let pool = self.pool.borrow();
-        if let Some(Ok(release)) = pool.queue().leave(pool.root(), ticket) {
+        let root = pool.root();
+        root.let_nodes_go(pool.path());
+        let (ended, _noting) = pool.queue().leave(root, ticket);
+        // Of one that was asked for already if a waker has panicked since.
+        if let Some(Ok(release)) = ended.or(self.ended) {
             // Nobody will use it.
             let settle = Settle {
                 release,

@@ -20,7 +20,7 @@ pub(super) struct Node<const A: usize, const T: usize> {
     /// Where the current slot is, as of the version in it, if the list does not say.
     head: AtomicNodeHead,
     /// While it is free: the position of the node that is free after this one, or 0. While it is in use: how
-    /// many of its children are.
+    /// many of its children are, and how many wait at it or below.
     next_free_or_children: AtomicLink,
     /// The number of the parent, plus 1. 0: the root.
     parent: AtomicLink,
@@ -95,9 +95,9 @@ impl<const A: usize, const T: usize> Node<A, T> {
         }
     }
 
-    /// Notes that a child of it comes, or goes.
-    // Relaxed: a child borrows its parent or owns a reference to it, so what it notes happens before its
-    // parent is given back.
+    /// Notes that a child of it comes, or goes, or one that waits at it or below.
+    // Relaxed: a child borrows its parent or owns a reference to it, and so does one that waits, so what it
+    // notes happens before its parent is given back.
     pub(super) fn count_child(&self) {
         self.next_free_or_children.fetch_add(1, Ordering::Relaxed);
     }
@@ -106,7 +106,7 @@ impl<const A: usize, const T: usize> Node<A, T> {
         self.next_free_or_children.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether a child of it is in use. When it is given back, that is one that was leaked.
+    /// Whether a child of it is in use, or one waits. When it is given back, that is one that was leaked.
     pub(super) fn has_child(&self) -> bool {
         self.next_free_or_children.load(Ordering::Relaxed) > 0
     }

@@ -175,7 +175,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
     }
 
     /// Gives back the node at the end of `path`. An update has noted in its state that it is not in use. If a
-    /// child of it was leaked, the node is not used again: the child would become that of another.
+    /// child of it was leaked, or one that waits, the node is not used again: that would become another's.
     pub(crate) fn give_back_node(&self, path: &Path) {
         let Some(tree) = self.tree.get() else { return };
         let nodes = path.nodes();
@@ -189,6 +189,21 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         if let Some(parent) = above.last().and_then(|&parent| tree.node(parent)) {
             parent.discount_child();
         }
+    }
+
+    /// Notes that somebody waits at the end of `path`, who may be leaked. Until it says that it does no longer,
+    /// no node on the way is used again: it would wait in the place of another.
+    pub(crate) fn hold_nodes(&self, path: &Path) {
+        self.nodes_of(path).for_each(Node::count_child);
+    }
+
+    pub(crate) fn let_nodes_go(&self, path: &Path) {
+        self.nodes_of(path).for_each(Node::discount_child);
+    }
+
+    fn nodes_of<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a Node<A, T>> + 'a {
+        let tree = self.tree.get().into_iter();
+        tree.flat_map(|tree| path.nodes().iter().filter_map(|&number| tree.node(number)))
     }
 
     /// The label of the node at `depth` on `path`. `None` for the root.

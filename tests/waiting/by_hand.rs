@@ -12,6 +12,12 @@ use token_budget_pool::{BudgetPool, Rejected, Reservation, Usage, Usd};
 #[derive(Default)]
 pub(crate) struct Woken(AtomicBool);
 
+impl Woken {
+    pub(crate) fn is_woken(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
@@ -43,7 +49,7 @@ impl<'a, T> ByHand<'a, T> {
 
     /// Whether it was woken since it was polled last.
     pub(crate) fn is_woken(&self) -> bool {
-        self.woken.0.load(Ordering::Relaxed)
+        self.woken.is_woken()
     }
 
     /// Polls it the first time: it has to wait.

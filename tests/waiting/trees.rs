@@ -1,8 +1,14 @@
 //! In a tree, those that wait stand at the level that is in the way.
 
-use token_budget_pool::{BudgetPool, Child, Limits, Reason, Rejected};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
-use crate::by_hand::{output, waits_for, ByHand};
+use token_budget_pool::{BudgetPool, Child, Limits, OwnedReservation, Reason, Rejected};
+
+use crate::by_hand::{output, waits_for, ByHand, Woken};
+use crate::wakers::{on_clone, Does};
 
 fn limit(tokens: u64) -> Limits {
     Limits::unlimited().output_tokens(tokens)
@@ -207,4 +213,95 @@ fn many_levels_share_a_note() {
             assert_eq!(waiting.is_woken(), other <= index, "{index} {other}");
         }
     }
+}
+
+#[test]
+fn a_younger_one_at_the_root_does_not_pass_an_older_one_below() {
+    let team = BudgetPool::new(limit(100));
+    let run = team.child(limit(50)).unwrap();
+    let of_run = run.try_reserve(output(30)).unwrap();
+    let older = waits_for(&run, 40);
+    let of_team = team.try_reserve(output(70)).unwrap();
+    let at_team = waits_for(&team, 60);
+    // It stands at the team, behind the one before. When its turn comes there, there is room for it.
+    let younger = waits_for(&run, 10);
+    drop(of_team);
+    drop(at_team.ended());
+    assert!(!older.is_woken());
+    assert!(!younger.is_woken(), "it has passed one that came earlier");
+    drop(of_run);
+    let older = older.ended().unwrap();
+    assert!(younger.ended().is_ok());
+    drop(older);
+}
+
+#[test]
+fn a_node_that_is_used_again_below_another_pool_stays_waited_for() {
+    type Waiting = Pin<Box<dyn Future<Output = Result<OwnedReservation, Rejected>> + Send>>;
+    fn waits(pool: &Arc<BudgetPool>, tokens: u64, waker: &Waker) -> Waiting {
+        let mut waiting: Waiting = Box::pin(pool.reserve_owned(output(tokens)));
+        let polled = waiting.as_mut().poll(&mut Context::from_waker(waker));
+        assert!(polled.is_pending());
+        waiting
+    }
+    // Its node is before that of `old`.
+    let team = Arc::new(BudgetPool::new(limit(100)));
+    let new = team.child_owned(limit(90)).unwrap();
+    let old = team.child_owned(limit(90)).unwrap();
+    let run = old.child_owned(limit(50)).unwrap();
+    let of_run = run.try_reserve_owned(output(50)).unwrap();
+    let at_run = waits(&run, 10, Waker::noop());
+    let of_team = team.try_reserve_owned(output(50)).unwrap();
+    let woken = Arc::new(Woken::default());
+    let made = Arc::new(Mutex::new(None));
+    let (kept, waker) = (Arc::clone(&made), Waker::from(Arc::clone(&woken)));
+    // Runs in a waker, so while this thread serves: what is noted is seen to once it has returned.
+    let waker_of_team = Does::waker(move || {
+        drop((at_run, of_run, run));
+        let run = new.child_owned(limit(50)).unwrap();
+        let of_run = run.try_reserve_owned(output(50)).unwrap();
+        let at_run = waits(&run, 10, &waker);
+        *kept.lock().unwrap() = Some((of_run, at_run));
+    });
+    let at_team = waits(&team, 1, &waker_of_team);
+    drop(of_team);
+    let (of_run, at_run) = made.lock().unwrap().take().expect("it was woken");
+    assert!(!woken.is_woken());
+    drop(of_run);
+    assert!(woken.is_woken(), "it is forgotten");
+    drop((at_run, at_team));
+    assert_eq!(team.snapshot().calls_in_flight, 0);
+}
+
+#[test]
+fn one_that_is_leaked_does_not_wait_at_a_pool_that_comes_later() {
+    let team = BudgetPool::new(limit(100));
+    let run = team.child(limit(50)).unwrap();
+    std::mem::forget(run.try_reserve(output(45)).unwrap());
+    std::mem::forget(waits_for(&run, 10));
+    drop(run);
+    let run = team.child(limit(50)).unwrap();
+    let reservation = run.try_reserve(output(45)).unwrap();
+    let waiting = waits_for(&run, 20);
+    drop(reservation);
+    let waiting = waiting.ended().unwrap();
+    assert_eq!(run.snapshot().reserved.output_tokens, 20);
+    drop(waiting);
+    assert_eq!(team.snapshot().reserved.output_tokens, 45);
+}
+
+#[test]
+fn one_hears_of_a_close_of_its_own_pool_that_comes_while_it_joins_a_line_above() {
+    let team = Arc::new(BudgetPool::new(limit(100)));
+    let run = team.child_owned(limit(50)).unwrap();
+    let _held = team.try_reserve(output(90)).unwrap();
+    let _first = waits_for(&team, 20);
+    let mut waiting = Box::pin(run.reserve(output(10)));
+    // The waker is cloned between the first look and the joining.
+    let closes = Arc::clone(&run);
+    let waker = on_clone(move || assert!(closes.close()));
+    let Poll::Ready(ended) = waiting.as_mut().poll(&mut Context::from_waker(&waker)) else {
+        panic!("it waits at a pool that is closed");
+    };
+    assert!(ended.unwrap_err().is_closed());
 }

@@ -1,10 +1,11 @@
 //! Wakers are foreign code: they may use the pool, drop what waits, and panic.
 
+use std::cell::RefCell;
 use std::future::Future;
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{catch_unwind, panic_any, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, RawWaker, RawWakerVTable, Wake, Waker};
 
 use token_budget_pool::{BudgetPool, Limits, OwnedReservation, Rejected, Threshold};
 
@@ -17,10 +18,10 @@ fn pool() -> Arc<BudgetPool> {
 }
 
 /// Does this when it is woken, once.
-struct Does(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+pub(crate) struct Does(Mutex<Option<Box<dyn FnOnce() + Send>>>);
 
 impl Does {
-    fn waker(what: impl FnOnce() + Send + 'static) -> Waker {
+    pub(crate) fn waker(what: impl FnOnce() + Send + 'static) -> Waker {
         Waker::from(Arc::new(Self(Mutex::new(Some(Box::new(what))))))
     }
 }
@@ -32,6 +33,25 @@ impl Wake for Does {
             what();
         }
     }
+}
+
+thread_local! {
+    static ON_CLONE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+}
+
+/// A waker that does this when it is cloned on this thread the next time, and nothing else.
+pub(crate) fn on_clone(what: impl FnOnce() + 'static) -> Waker {
+    const NOTHING: RawWaker = RawWaker::new(std::ptr::null(), &VTABLE);
+    const VTABLE: RawWakerVTable = RawWakerVTable::new(clone, |_| (), |_| (), |_| ());
+    fn clone(_: *const ()) -> RawWaker {
+        if let Some(what) = ON_CLONE.take() {
+            what();
+        }
+        NOTHING
+    }
+    ON_CLONE.set(Some(Box::new(what)));
+    // SAFETY: it has no data, and its functions are thread-safe.
+    unsafe { Waker::from_raw(NOTHING) }
 }
 
 fn waits_with(pool: &Arc<BudgetPool>, tokens: u64, waker: &Waker) -> Waiting {
@@ -153,4 +173,93 @@ fn a_hook_that_panics_keeps_nobody_waiting() {
     let settled = catch_unwind(AssertUnwindSafe(|| call.settle(output(60))));
     assert!(settled.is_err());
     assert!(waiting.ended().is_ok());
+}
+
+#[test]
+fn one_that_panics_while_a_reservation_shrinks_does_not_make_it_release_twice() {
+    let pool = pool();
+    let mut reservation = pool.try_reserve(output(80)).unwrap();
+    let _other = pool.try_reserve(output(10)).unwrap();
+    let _waiting = waits_with(&pool, 30, &Does::waker(|| panic!("on purpose")));
+    let shrunk = catch_unwind(AssertUnwindSafe(|| reservation.shrink_to(output(50))));
+    assert!(shrunk.is_err());
+    assert_eq!(pool.snapshot().reserved.output_tokens, 50 + 10 + 30);
+    assert_eq!(reservation.reserved().output_tokens, 50);
+    drop(reservation);
+    assert_eq!(pool.snapshot().reserved.output_tokens, 10 + 30);
+}
+
+#[test]
+fn a_hook_that_panics_while_a_call_reports_does_not_make_it_count_twice() {
+    let pool = BudgetPool::builder()
+        .limits(Limits::unlimited().output_tokens(100))
+        .warn_at(Threshold::percent(50).unwrap())
+        .on_crossed(|_| panic!("on purpose"))
+        .build();
+    let other = pool.try_reserve(output(10)).unwrap();
+    let mut call = pool.try_reserve(output(80)).unwrap().start();
+    assert!(catch_unwind(AssertUnwindSafe(|| call.report(output(60)))).is_err());
+    assert_eq!(pool.snapshot().reserved.output_tokens, 10 + 20);
+    let _ = call.settle(output(65));
+    assert_eq!(pool.spent().output_tokens, 65);
+    assert_eq!(pool.snapshot().reserved.output_tokens, 10);
+    drop(other);
+}
+
+#[test]
+fn ones_own_that_panics_leaves_nothing_behind() {
+    let pool = pool();
+    let call = pool.try_reserve(output(10)).unwrap();
+    let idle = crate::by_hand::ByHand::new(pool.idle()).waits();
+    // Somebody waits, so it joins, and has its turn at once.
+    let mut waiting = Box::pin(pool.reserve(output(90)));
+    let waker = Does::waker(|| panic!("on purpose"));
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        let _ = waiting.as_mut().poll(&mut Context::from_waker(&waker));
+    }));
+    drop(waiting);
+    // Whether it has told of the panic or not.
+    drop(polled);
+    assert_eq!(pool.snapshot().reserved.output_tokens, 10);
+    drop(call);
+    idle.ended();
+}
+
+#[test]
+fn one_may_panic_with_what_panics_when_it_is_dropped() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                panic!("again");
+            }
+        }
+    }
+    let pool = pool();
+    let reservation = pool.try_reserve(output(100)).unwrap();
+    let _all = [1, 2, 3].map(|tokens| waits_with(&pool, tokens, &Does::waker(|| panic_any(Bomb))));
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(reservation)));
+    std::mem::forget(dropped);
+    // All goes on.
+    let reservation = pool.try_reserve(output(90)).unwrap();
+    let waiting = waits_for(&pool, 50);
+    drop(reservation);
+    assert!(waiting.ended().is_ok());
+}
+
+#[test]
+fn one_may_panic_while_a_panic_drops_a_reservation() {
+    let pool = pool();
+    let first = pool.try_reserve(output(100)).unwrap();
+    let _waiting = waits_with(&pool, 10, &Does::waker(|| panic!("on purpose")));
+    let second = waits_for(&pool, 10);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _reservation = first;
+        panic!("another");
+    }));
+    assert_eq!(
+        panicked.unwrap_err().downcast_ref::<&str>(),
+        Some(&"another")
+    );
+    assert!(second.ended().is_ok());
 }
