@@ -303,7 +303,14 @@ impl Lines {
     fn give_turns(&mut self, root: &Register, level: &Path, woken: &mut Vec<Waker>) {
         while let Some((ticket, path, asked)) = self.first(level) {
             let depth = match self.older_elsewhere(&path, level, ticket) {
-                Some(depth) => depth,
+                Some(depth) => match in_vain(root, &path, &asked) {
+                    // In the line to which it moves, nobody might tell it.
+                    Some(refusal) => {
+                        self.end(ticket, level, Err(refusal), woken);
+                        continue;
+                    }
+                    None => depth,
+                },
                 None => match update(root, &path, ReserveOrWait::new(asked)) {
                     Answer::Done(Turn::Reserved(reserved)) => {
                         self.end(ticket, level, Ok(reserved), woken);

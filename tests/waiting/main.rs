@@ -9,5 +9,6 @@ mod idle;
 mod lines;
 mod oracle;
 mod storm;
+mod tree_oracle;
 mod trees;
 mod wakers;
