@@ -285,8 +285,9 @@ impl Lines {
         let due = levels.filter(|level| everything || notes & about(level) != 0);
         let due: Vec<_> = due.copied().collect();
         for level in due {
-            self.give_turns(root, &level, woken);
+            // In this order: were the first turned away after its turn, nobody would give the next one.
             self.turn_away(root, &level, everything, woken);
+            self.give_turns(root, &level, woken);
             self.tell_idle(root, &level, woken);
             let line = self.lines.get(&level);
             if line.is_some_and(|line| line.for_room.is_empty() && line.for_idle.is_empty()) {

@@ -280,3 +280,45 @@ impl<P: Borrow<BudgetPool>> Drop for Waiting<P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Wake;
+
+    use super::*;
+    use crate::limits::Limits;
+
+    struct Nothing;
+
+    impl Wake for Nothing {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn a_node_where_somebody_waited_is_used_again() {
+        let team = BudgetPool::unconstrained();
+        let usage = Usage::ZERO;
+        let number = || {
+            let run = team.child(Limits::unlimited().calls(1)).expect("a child");
+            run.path().last()
+        };
+        let first = number();
+        for asks_again in [false, true] {
+            for has_turn in [false, true] {
+                let run = team.child(Limits::unlimited().calls(1)).expect("a child");
+                let reservation = run.try_reserve(usage).expect("there is room");
+                let mut waiting = Box::pin(run.reserve(usage));
+                let waker = Arc::new(Nothing).into();
+                let mut context = Context::from_waker(&waker);
+                assert!(waiting.as_mut().poll(&mut context).is_pending());
+                let reservation = Some(reservation).filter(|_| !has_turn);
+                if asks_again {
+                    assert_eq!(waiting.as_mut().poll(&mut context).is_ready(), has_turn);
+                }
+                drop((waiting, reservation));
+                drop(run);
+                assert_eq!(number(), first);
+            }
+        }
+    }
+}

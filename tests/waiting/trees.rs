@@ -250,7 +250,7 @@ fn a_node_that_is_used_again_below_another_pool_stays_waited_for() {
     let old = team.child_owned(limit(90)).unwrap();
     let run = old.child_owned(limit(50)).unwrap();
     let of_run = run.try_reserve_owned(output(50)).unwrap();
-    let at_run = waits(&run, 10, Waker::noop());
+    let at_run = waits(&run, 10, &Does::waker(|| ()));
     let of_team = team.try_reserve_owned(output(50)).unwrap();
     let woken = Arc::new(Woken::default());
     let made = Arc::new(Mutex::new(None));
@@ -304,4 +304,31 @@ fn one_hears_of_a_close_of_its_own_pool_that_comes_while_it_joins_a_line_above()
         panic!("it waits at a pool that is closed");
     };
     assert!(ended.unwrap_err().is_closed());
+}
+
+#[test]
+fn one_that_moves_behind_others_hears_that_it_waits_in_vain() {
+    let team = BudgetPool::new(limit(100));
+    let other = team.child(limit(20)).unwrap();
+    let run = team.child(limit(50)).unwrap();
+    let of_other = other.try_reserve(output(15)).unwrap();
+    let older = waits_for(&other, 10);
+    let mut of_run = run.try_reserve(output(45)).unwrap();
+    let younger = waits_for(&run, 40);
+    // Nobody waits at the team yet, so nobody hears of it.
+    let _ = team.charge(output(61));
+    drop(of_other);
+    assert!(!older.is_woken() && !younger.is_woken());
+    // The older one is at the team by now. So the younger one goes there too, and is not the first.
+    of_run.shrink_to(output(41));
+    assert!(!older.is_woken());
+    let Rejected::Exceeded(refused) = younger.ended().unwrap_err() else {
+        panic!("another refusal");
+    };
+    assert_eq!(
+        (refused.reason(), refused.level().depth()),
+        (Reason::Exhausted, 0)
+    );
+    drop(of_run);
+    assert!(older.ended().is_ok());
 }

@@ -1,6 +1,9 @@
 //! Those that wait, in random schedules of random programs. At the end nobody is forgotten.
 
+use std::future::Future;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 
 use rand::Rng;
 use shuttle::rand::thread_rng;
@@ -120,12 +123,12 @@ fn run(below: usize) {
     assert!(now.iter().all(|node| node.snapshot.calls_in_flight == 0));
 }
 
-fn sample(below: usize) {
+fn sample(run: impl Fn() + Copy + Send + Sync + 'static) {
     let run_with = |scheduler: Box<dyn Scheduler + Send>| {
         let mut config = Config::new();
         // That it takes every ordering for the strongest.
         config.silence_warnings = true;
-        Runner::new(scheduler, config).run(move || run(below));
+        Runner::new(scheduler, config).run(run);
     };
     run_with(Box::new(RandomScheduler::new_from_seed(SEED, EXECUTIONS)));
     for changes in [3, 40] {
@@ -139,10 +142,66 @@ fn sample(below: usize) {
 
 #[test]
 fn at_one_pool() {
-    sample(0);
+    sample(|| run(0));
 }
 
 #[test]
 fn in_a_tree() {
-    sample(3);
+    sample(|| run(3));
+}
+
+/// The first in a line hears that it waits in vain. Then the next has its turn, also if what made it vain was
+/// spent at a level where nobody waits, and came while the line was served.
+fn turned_away() {
+    let team = pool(20);
+    let run = team
+        .child_owned(Child::new(Limits::unlimited().input_tokens(6)))
+        .unwrap();
+    let leaves = run.try_reserve_owned(input(3)).unwrap();
+    let _stays = run.try_reserve_owned(input(2)).unwrap();
+    let first = reserve(&run, 5).poll();
+    let next = reserve(&run, 2).poll();
+    let spender = team.clone();
+    let spender = shuttle::thread::spawn(move || {
+        let _ = spender.charge(input(16));
+    });
+    drop(leaves);
+    spender.join().unwrap();
+    assert!(!first.is_woken() || next.is_woken(), "FORGOTTEN");
+}
+
+#[test]
+fn one_that_is_turned_away_lets_the_next_come() {
+    sample(turned_away);
+}
+
+/// One hears how its waiting ended while another has its turn whose waker panics.
+fn panics() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            std::panic::resume_unwind(Box::new("on purpose"));
+        }
+    }
+    let pool = pool(9);
+    let leaves = pool.try_reserve_owned(input(9)).unwrap();
+    let first = reserve(&pool, 2).poll();
+    drop(leaves);
+    let leaves = pool.try_reserve_owned(input(7)).unwrap();
+    let mut other = Box::pin(pool.reserve_owned(input(3)));
+    let waker = Waker::from(Arc::new(Panics));
+    let polled = other.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    let dropper = shuttle::thread::spawn(move || {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(leaves)));
+    });
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(first.end())));
+    dropper.join().unwrap();
+    drop(other);
+    assert_eq!(pool.snapshot().calls_in_flight, 0, "LEFT BEHIND");
+}
+
+#[test]
+fn a_waker_that_panics_leaves_nothing_behind() {
+    sample(panics);
 }
