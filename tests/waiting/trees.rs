@@ -308,26 +308,26 @@ fn one_hears_of_a_close_of_its_own_pool_that_comes_while_it_joins_a_line_above()
 
 #[test]
 fn one_that_moves_behind_others_hears_that_it_waits_in_vain() {
-    let team = BudgetPool::new(limit(100));
-    let other = team.child(limit(20)).unwrap();
+    let team = BudgetPool::new(limit(200));
     let run = team.child(limit(50)).unwrap();
-    let of_other = other.try_reserve(output(15)).unwrap();
-    let older = waits_for(&other, 10);
-    let mut of_run = run.try_reserve(output(45)).unwrap();
-    let younger = waits_for(&run, 40);
-    // Nobody waits at the team yet, so nobody hears of it.
-    let _ = team.charge(output(61));
-    drop(of_other);
-    assert!(!older.is_woken() && !younger.is_woken());
-    // The older one is at the team by now. So the younger one goes there too, and is not the first.
-    of_run.shrink_to(output(41));
+    let of_run = run.try_reserve(output(45)).unwrap();
+    let older = waits_for(&run, 10);
+    let of_team = team.try_reserve(output(155)).unwrap();
+    let at_team = waits_for(&team, 60);
+    // It stands at the team, so it does not hear what is spent at its own level.
+    let younger = waits_for(&run, 30);
+    let _ = run.charge(output(25));
+    assert!(!younger.is_woken());
+    // When its turn comes, an older one is first at its own level.
+    drop(of_team);
+    drop(at_team.ended());
     assert!(!older.is_woken());
     let Rejected::Exceeded(refused) = younger.ended().unwrap_err() else {
         panic!("another refusal");
     };
     assert_eq!(
         (refused.reason(), refused.level().depth()),
-        (Reason::Exhausted, 0)
+        (Reason::Exhausted, 1)
     );
     drop(of_run);
     assert!(older.ended().is_ok());
