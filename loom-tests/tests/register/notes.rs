@@ -75,7 +75,7 @@ fn check(least: u64, scenario: impl Fn() + Send + Sync + 'static) {
 
 #[test]
 fn two_notes() {
-    check(1, || {
+    check(50, || {
         let subject = Subject::new(2);
         let other = subject.clone();
         let thread = thread::spawn(move || other.note(1));
@@ -87,7 +87,7 @@ fn two_notes() {
 
 #[test]
 fn three_notes() {
-    check(1, || {
+    check(40_000, || {
         let subject = Subject::new(3);
         let threads: Vec<_> = (1..3)
             .map(|thread| {
@@ -107,7 +107,7 @@ fn three_notes() {
 /// be seen to meanwhile are.
 #[test]
 fn a_note_while_another_has_the_lock() {
-    check(1, || {
+    check(110, || {
         let subject = Subject::new(1);
         let other = subject.clone();
         let thread = thread::spawn(move || other.note(0));
