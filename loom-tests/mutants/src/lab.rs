@@ -23,6 +23,19 @@ use wait4::{ResUse, Wait4};
 /// What the model checks need of the repository.
 const COPIED: [&str; 3] = ["src", "loom-tests", "tests/support"];
 
+/// Scenarios that `cargo test` leaves to the long run, under the plain shim, and that see what no other does.
+const LONG: [&str; 9] = [
+    "terms::a_lane_is_used_again_beside_a_reader",
+    "terms::terms_change_among_records",
+    "never_were::two_change_terms_beside_a_reader",
+    "hints::after_a_detour",
+    "hints::refused_accepted_and_reset",
+    "hints::a_look_races_with_raises",
+    "hints::two_look_and_claim",
+    "hints::a_hint_that_is_wrong",
+    "readers::a_writer_and_one_that_is_refused",
+];
+
 /// A scenario has no end if it computes for so many times as long as it took on the sources
 /// as they are, and for at least so many seconds.
 const LIMIT: u32 = 5;
@@ -311,6 +324,10 @@ impl Lab {
             .arg(binary)
             // As it goes: what the harness holds back is lost when the process is aborted.
             .args(["--exact", &scenario.name, "--nocapture"])
+            .args(
+                LONG.contains(&&*scenario.name)
+                    .then_some("--include-ignored"),
+            )
             .current_dir(self.tree.path().join("loom-tests"))
             .env("RUST_BACKTRACE", "0")
             .stdout(output.try_clone()?)
