@@ -104,7 +104,7 @@ impl Scenario {
     fn reaches(&self, file: &str) -> bool {
         let (module, _) = self.name.split_once("::").unwrap_or_default();
         let by = REACHED_BY.iter().find(|(reached, _)| *reached == file);
-        by.map_or(true, |(_, by)| {
+        by.is_none_or(|(_, by)| {
             by.contains(&&*self.binary) || by.contains(&module)
         })
     }
