@@ -522,6 +522,9 @@ impl BudgetPool {
 
     /// Whether somebody waits for this pool or for one above it.
     pub(crate) fn is_waited_for(&self) -> bool {
+        if self.fixed().queue.get().is_none() {
+            return false;
+        }
         match &self.place {
             Place::Root(_) => self.read(|now| now.is_waited_for()),
             Place::Child(node) => node.is_waited_for(),

@@ -188,10 +188,16 @@ impl BudgetPool {
                 let refusal = self.refusal(asked)?;
                 (!refusal.is_busy()).then_some(Err(refusal))
             }
-            Wants::Room(asked) => match self.admit(*asked) {
-                Err(refusal) if refusal.is_busy() => None,
-                decided => Some(decided),
-            },
+            Wants::Room(asked) => {
+                let decided = match asked.alone() {
+                    Some(reserve) => self.admit(reserve).map(|()| reserve.request.asked),
+                    None => self.admit(*asked),
+                };
+                match decided {
+                    Err(refusal) if refusal.is_busy() => None,
+                    decided => Some(decided),
+                }
+            }
             Wants::Idle => {
                 let is_idle = self.read(|now| now.reserved().calls == 0);
                 is_idle.then_some(Ok(Tally::default()))
