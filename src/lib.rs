@@ -142,6 +142,9 @@
 //!   beforehand. With one more for it, a record from a signal handler that interrupted a record
 //!   works too. (In a library that was loaded at run time, a thread's first call may allocate its
 //!   thread-locals.)
+//! - While somebody waits for room, an operation that makes room allocates and runs wakers. So a pool on which
+//!   somebody waits is not for signal handlers, and in a child of `fork` nobody should wait: the thread that was
+//!   about to wake them may be missing there.
 //! - At most 2,147,483,647 calls can be in flight in a pool. The next reservation is refused.
 //! - A tree has at most eight levels: a root, and seven below it. At most 134,217,727 pools can be below a root
 //!   at once. A label has at most 32 bytes.
