@@ -127,8 +127,8 @@
 //!   overflows stops at `u64::MAX`, and the receipt says so. What was guessed is counted:
 //!   [`Spent::unpriced_calls`], [`Spent::forfeited_calls`].
 //!
-//! How it works is said at the top of `src/register/mod.rs`, `src/register/tree.rs` and `src/queue.rs`, and how each guarantee
-//! is checked in `docs/correctness.md`.
+//! How it works is said at the top of `src/register/mod.rs`, `src/register/tree.rs` and `src/queue.rs`, and how
+//! each guarantee is checked in `docs/correctness.md`.
 //!
 //! # What is not here
 //!
