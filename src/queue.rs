@@ -150,7 +150,10 @@ impl Queue {
             serving = self.notes.end(so_far);
         }
         if let Some(panicked) = panicked {
-            panic::resume_unwind(panicked);
+            // A call may be dropped by a panic. A second panic out of that drop would abort the process.
+            if !std::thread::panicking() {
+                panic::resume_unwind(panicked);
+            }
         }
     }
 

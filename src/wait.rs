@@ -78,7 +78,8 @@ impl BudgetPool {
     /// for as long as other threads make more room meanwhile, and these do not wait for it. A reset, a close
     /// and a change of limits look at all that wait.
     ///
-    /// If a waker panics, all others are woken first. The panic then goes on in the thread that woke it.
+    /// If a waker panics, all others are woken first. The panic then goes on in the thread that woke it, unless
+    /// that thread is panicking already.
     ///
     /// # Examples
     ///
