@@ -101,11 +101,12 @@ impl<P: Borrow<BudgetPool>> CallState<P> {
         if most.cost.is_none() {
             release.cost = 0;
         }
+        // First: a waker may panic.
+        self.reserved = self.reserved.zip(release, u64::saturating_sub);
         self.pool.borrow().change_reserved(Settle {
             release,
             ..Settle::default()
         });
-        self.reserved = self.reserved.zip(release, u64::saturating_sub);
     }
 
     pub(crate) fn report(&mut self, total: Usage) -> Receipt {
@@ -117,13 +118,16 @@ impl<P: Borrow<BudgetPool>> CallState<P> {
             spend,
             guesses: Guesses::default(),
         };
-        let receipt = self.count(settle, Excess::of(before, total_so_far));
+        let overrun = Excess::of(spend, self.reserved);
+        let over_reported = Excess::of(before, total_so_far);
+        // First: the hook may panic, or a waker. If the call did not know what is counted, its end would count
+        // it again, and release more than is reserved for it.
         self.reserved = self.reserved.zip(release, u64::saturating_sub);
         self.reports = Some(Reports {
             total: before.zip(total_so_far, u64::max),
             unpriced: total.cost.is_none(),
         });
-        receipt
+        self.pool.borrow().settle(&settle, overrun, over_reported)
     }
 
     // `inline(always)`: see `try_charge`.

@@ -6,19 +6,20 @@
 //!
 //! # Nobody is forgotten
 //!
-//! Who waits joins a line and leaves a **note**. A thread that has made room sees the mark in the state that
-//! it replaced, and leaves a note. Whoever leaves a note **serves** all lines that the notes are about, unless
-//! another thread serves already, which then finds the note before it ends ([`Notes`]). To serve a
-//! line is to reserve for the first in it, then for the next, until one has to wait. That one
-//! is found in the same step in which the mark is set, or is found set. So a commit that makes room
-//! either comes before that step, and the step sees the room, or comes after it, and sees the mark.
+//! A future that has to wait joins a line, and its thread leaves a **note**. A thread that has made room sees
+//! the mark in the state that it replaced, and leaves a note too. A thread that leaves a note also **serves**
+//! all lines that the notes are about, unless another thread serves already. That one then finds the note
+//! before it ends ([`Notes`]). To serve a line is to reserve for the first in it, then for the next, until one
+//! has to wait. That it has to wait is decided in the same step that sets the mark, or finds it set. So a
+//! commit that makes room either comes before that step, and the step sees the room, or comes after it, and
+//! sees the mark.
 //!
 //! # What may wait for what
 //!
 //! The lines are behind a lock. Those that join, ask or leave may wait for it. A thread that serves only
-//! tries it. If the lock is taken, it goes on its way: whoever holds the lock leaves a note once it is given
-//! back. So an operation of the pool never waits here. A thread that is suspended while it serves, or with
-//! the lock, holds up all that wait, and nobody else.
+//! tries it. If the lock is taken, it goes on its way: the thread that holds the lock leaves a note after it
+//! has given it back. So an operation of the pool never waits here. A thread that is suspended while it
+//! serves, or with the lock, holds up all that wait, and nobody else.
 //!
 //! Wakers are foreign code. They are cloned, woken and dropped without the lock.
 
@@ -149,11 +150,14 @@ impl Queue {
             serving = self.notes.end(so_far);
         }
         if let Some(panicked) = panicked {
-            panic::resume_unwind(panicked);
+            // A call may be dropped by a panic. A second panic out of that drop would abort the process.
+            if !std::thread::panicking() {
+                panic::resume_unwind(panicked);
+            }
         }
     }
 
-    /// Whoever takes the lock leaves a note once it is given back.
+    /// The caller leaves a note after it has given the lock back.
     fn lock(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
