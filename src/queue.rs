@@ -27,6 +27,7 @@ use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{PoisonError, TryLockError};
 use std::task::Waker;
+use std::thread;
 
 use crate::dimension::Tally;
 use crate::layout::{Register, AMOUNTS, TERMS};
@@ -111,7 +112,7 @@ impl Queue {
     /// Lets the pool at the end of `path` wait. Takes a turn at once if it comes to it.
     pub(crate) fn join(&self, root: &Register, path: &Path, wants: Wants, waker: Waker) -> Ticket {
         let (ticket, level) = self.lock().join(path, wants, waker);
-        self.note(root, about(&level));
+        self.note_quietly(root, about(&level));
         ticket
     }
 
@@ -119,14 +120,14 @@ impl Queue {
     pub(crate) fn poll(&self, root: &Register, ticket: Ticket, waker: &Waker) -> Option<Ended> {
         let mut waker = waker.clone();
         let ended = self.lock().poll(ticket, &mut waker);
-        self.note(root, 0);
+        self.note_quietly(root, 0);
         ended
     }
 
     /// Waits no longer. If the waiting had ended already, returns how.
     pub(crate) fn leave(&self, root: &Register, ticket: Ticket) -> Option<Ended> {
         let (left, ended) = self.lock().leave(ticket);
-        self.note(root, left.as_ref().map_or(0, |(level, _)| about(level)));
+        self.note_quietly(root, left.as_ref().map_or(0, |(level, _)| about(level)));
         ended
     }
 
@@ -134,8 +135,24 @@ impl Queue {
     #[cold]
     #[inline(never)]
     pub(crate) fn note(&self, root: &Register, about: u64) {
+        if let Err(panicked) = self.serve(root, about) {
+            // A call may be dropped by a panic. A second panic out of that drop would abort the process.
+            if !thread::panicking() {
+                panic::resume_unwind(panicked);
+            }
+        }
+    }
+
+    /// The same for a future that is polled or dropped. A waker that panics is none of its business, and must
+    /// not make it lose what was reserved for it.
+    fn note_quietly(&self, root: &Register, about: u64) {
+        let _ = self.serve(root, about);
+    }
+
+    /// The first panic of a waker is the error.
+    fn serve(&self, root: &Register, about: u64) -> thread::Result<()> {
         let mut serving = self.notes.leave(about);
-        let mut panicked = None;
+        let mut result = Ok(());
         while let Some(so_far) = serving {
             let mut woken = vec![];
             if let Some(mut lines) = self.try_lock() {
@@ -145,16 +162,11 @@ impl Queue {
                 // A waker that panics must not keep the others from being woken, nor this thread from ending
                 // what it has begun.
                 let woke = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
-                panicked = panicked.or(woke.err());
+                result = result.and(woke);
             }
             serving = self.notes.end(so_far);
         }
-        if let Some(panicked) = panicked {
-            // A call may be dropped by a panic. A second panic out of that drop would abort the process.
-            if !std::thread::panicking() {
-                panic::resume_unwind(panicked);
-            }
-        }
+        result
     }
 
     /// The caller leaves a note after it has given the lock back.

@@ -78,8 +78,9 @@ impl BudgetPool {
     /// for as long as other threads make more room meanwhile, and these do not wait for it. A reset, a close
     /// and a change of limits look at all that wait.
     ///
-    /// If a waker panics, all others are woken first. The panic then goes on in the thread that woke it, unless
-    /// that thread is panicking already.
+    /// If a waker panics, all others are woken first. The panic then goes on in the method that made room, unless
+    /// its thread is panicking already. A future that wakes others when it is polled or dropped does not pass
+    /// it on.
     ///
     /// # Examples
     ///

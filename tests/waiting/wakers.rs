@@ -182,3 +182,16 @@ fn a_hook_that_panics_keeps_nobody_waiting() {
     assert!(settled.is_err());
     assert!(waiting.ended().is_ok());
 }
+
+#[test]
+fn one_that_panics_is_no_business_of_a_future_that_gives_up() {
+    let pool = pool();
+    let _reservation = pool.try_reserve(output(50)).unwrap();
+    let first = waits_for(&pool, 60);
+    let second = waits_with(&pool, 10, &Does::waker(|| panic!("on purpose")));
+    let third = waits_for(&pool, 10);
+    drop(first);
+    assert!(third.ended().is_ok());
+    assert_eq!(pool.snapshot().reserved.output_tokens, 60);
+    drop(second);
+}
