@@ -18,6 +18,8 @@ const ROOM: u64 = 20;
 const ROUNDS: usize = 15;
 /// How long a call takes. Two hundred with room for twenty take ten times as long at least.
 const CALL: Duration = Duration::from_millis(5);
+/// So many calls where there is room, to see what it costs not to wait.
+const WITH_ROOM: u32 = 1_000_000;
 /// So many calls one after the other in each task, which take no time, to see what the waiting costs.
 const IN_A_ROW: usize = 100;
 
@@ -89,6 +91,21 @@ where
     started.elapsed()
 }
 
+/// How long a reservation and its end take where there is room, in a future that need not wait and without one.
+async fn with_room() -> [Duration; 2] {
+    let pool = pool();
+    let started = Instant::now();
+    for _ in 0..WITH_ROOM {
+        drop(pool.reserve(one_call()).await.expect("room"));
+    }
+    let waits = started.elapsed();
+    let started = Instant::now();
+    for _ in 0..WITH_ROOM {
+        drop(pool.try_reserve(one_call()).expect("room"));
+    }
+    [waits, started.elapsed()]
+}
+
 fn print(what: &str, mut times: Vec<Duration>, unit: f64, name: &str) {
     times.sort_unstable();
     let of = |time: Duration| time.as_secs_f64() / unit;
@@ -103,7 +120,7 @@ fn print(what: &str, mut times: Vec<Duration>, unit: f64, name: &str) {
 #[tokio::main]
 async fn main() {
     let semaphore = || Arc::new(Semaphore::new(ROOM as usize));
-    let mut times: [Vec<Duration>; 5] = Default::default();
+    let mut times: [Vec<Duration>; 7] = Default::default();
     for _ in 0..ROUNDS {
         times[0].push(time_of(pool(), 1, |pool| waits(pool, Some(CALL))).await);
         times[1].push(time_of(semaphore(), 1, |s| asks_a_semaphore(s, Some(CALL))).await);
@@ -111,10 +128,15 @@ async fn main() {
         times[3].push(time_of(pool(), IN_A_ROW, |pool| waits(pool, None)).await);
         times[4].push(time_of(semaphore(), IN_A_ROW, |s| asks_a_semaphore(s, None)).await);
     }
+    for _ in 0..ROUNDS {
+        let [waits, tries] = with_room().await;
+        times[5].push(waits);
+        times[6].push(tries);
+    }
     println!(
         "{CALLS} calls of {CALL:?} with room for {ROOM}: until all are done (median, and range)"
     );
-    let [waits, semaphore, tries, waits_only, semaphore_only] = times;
+    let [waits, semaphore, tries, waits_only, semaphore_only, no_wait, no_future] = times;
     print("  reserve().await", waits, 1e-3, "ms");
     print("  tokio's Semaphore", semaphore, 1e-3, "ms");
     print("  try_reserve, again every 50 ms", tries, 1e-3, "ms");
@@ -122,4 +144,8 @@ async fn main() {
     println!("the same with {IN_A_ROW} calls a task that only yield: each call");
     print("  reserve().await, start, settle", waits_only, each, "us");
     print("  tokio's Semaphore", semaphore_only, each, "us");
+    println!("room for all, one thread: each reservation, which is dropped");
+    let each = 1e-9 * f64::from(WITH_ROOM);
+    print("  reserve().await", no_wait, each, "ns");
+    print("  try_reserve", no_future, each, "ns");
 }

@@ -10,7 +10,7 @@ use crate::threshold::Threshold;
 use crate::usage::Spent;
 
 impl BudgetPool {
-    /// Start building a pool: limits, an assumed cost, room for threads, a saved state.
+    /// Start building a pool: limits, an assumed cost, thresholds, room for threads, a saved state.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -115,23 +115,28 @@ impl Builder {
         self
     }
 
-    /// Warns when what is spent reaches this share of a limit. Call it again for more thresholds. They hold for
-    /// all pools below this one too, each of them against its own limits.
+    /// Warns when what is spent reaches this share of a limit. Call it again for more thresholds. (One that is
+    /// given twice counts once.) Thresholds hold for all pools below this one too, each pool against its own
+    /// limits.
     ///
-    /// The step that crosses a threshold reports it: the one before which less was spent, and after which
-    /// at least as much. So of all threads exactly one reports it, once in each period. A
-    /// [reset](BudgetPool::reset) or a raised limit that takes `spent` below the threshold arms it again. It
-    /// is reported in [`Receipt::crossed`](crate::Receipt::crossed), and to the hook
-    /// [`on_crossed`](Self::on_crossed).
+    /// A threshold is crossed by the one step before which less was spent than the threshold, and after which
+    /// at least as much. (A step is one `charge`, `settle`, `report` and so on.) That step reports it, in
+    /// [`Receipt::crossed`](crate::Receipt::crossed) and to the hook [`on_crossed`](Self::on_crossed). So
+    /// however many threads spend at once, one of them reports it, and the later ones do not repeat it.
     ///
-    /// Everything that spends can cross: [`try_charge`](BudgetPool::try_charge) and
-    /// [`record`](BudgetPool::record) too, which have no receipt, and a call that is dropped. What is only
-    /// reserved crosses nothing. Neither does a limit that is lowered to below what is spent, nor a
-    /// [restored](Self::restore) pool that is beyond a threshold already: then somebody else knows. A
-    /// dimension without a limit, or with a limit of zero, has no thresholds.
+    /// A threshold can be crossed again if less than it is spent again: after a
+    /// [reset](BudgetPool::reset), or after its limit was raised far enough.
     ///
-    /// A step that spends takes somewhat longer in a pool with thresholds: it compares each of them, on each
-    /// level. A pool without any has no such cost.
+    /// Everything that spends can cross a threshold. That includes [`try_charge`](BudgetPool::try_charge) and
+    /// [`record`](BudgetPool::record), which return no receipt, and a call that is dropped. These report to
+    /// the hook alone: without a hook, nobody hears of it.
+    ///
+    /// What is only reserved crosses nothing. Nothing is reported either when a limit is lowered to below what
+    /// is spent, or when a pool is [restored](Self::restore) that was beyond a threshold already. A dimension
+    /// without a limit, or with a limit of zero, has no thresholds.
+    ///
+    /// In a pool with thresholds a step that spends takes somewhat longer. It compares each threshold on each
+    /// level. A pool without thresholds has no such cost.
     ///
     /// # Examples
     ///
@@ -149,7 +154,7 @@ impl Builder {
     /// assert_eq!(run.charge(dollar).crossed, None);
     /// let crossed = run.charge(dollar).crossed.expect("two of three calls are more than half");
     /// assert_eq!(crossed.level().label(), "run 7");
-    /// assert_eq!(run.charge(dollar).crossed, None); // Once is enough.
+    /// assert_eq!(run.charge(dollar).crossed, None); // It was reported already.
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn warn_at(mut self, threshold: Threshold) -> Builder {
@@ -157,21 +162,29 @@ impl Builder {
         self
     }
 
-    /// Calls `hook` for each threshold that a step crosses, those of the root first, then down the tree. A step
-    /// may cross several. There is one hook: a second one replaces the first. Without
-    /// [`warn_at`](Self::warn_at) it is never called.
+    /// Calls `hook` for each threshold that a step crosses. A step may cross several. Those of the root come
+    /// first, then those of the levels below it, and on each level the lower ones of a dimension before the
+    /// higher ones. There is one hook: a second one replaces the first. Without [`warn_at`](Self::warn_at) it
+    /// is never called.
     ///
-    /// It runs on the thread whose step crossed, after the step has taken effect, before the method returns. It
-    /// may use the pool, and cross more thresholds with it. In the meantime other threads go on. So they may have
-    /// spent more, or have reset the pool, when it runs: what it is told is as of the step. It may run on
-    /// several threads at once, for different thresholds or periods. In async code it runs in the task, so it
-    /// should not block: hand over what takes long.
+    /// The hook runs on the thread whose step crossed the threshold, after the step has taken effect and
+    /// before the method returns. It holds no lock, so it may use the pool. What it spends may cross more
+    /// thresholds. Then it is called from within itself.
     ///
-    /// If it panics, the panic unwinds into the caller of the method, and the hook is not called for what else
-    /// the step crossed. What was to be counted is counted. A [`Call`](crate::Call) that is dropped may
-    /// call it too. Where a panic is already dropping the call, a panic of the hook ends in the hook.
+    /// Other threads go on in the meantime. They may have spent more, or have reset the pool, when the hook
+    /// runs. The numbers in [`Crossed`] are those of the step. The hook may run on several threads at once,
+    /// for different thresholds or periods, so the reports may arrive out of order.
     ///
-    /// A hook that holds an `Arc` of its own pool keeps that pool for ever. Give it a `Weak`.
+    /// In async code the hook runs inside the task, and in the drop of a [`Call`](crate::Call) too. So it
+    /// should not block. Let it send what takes long to another task.
+    ///
+    /// A hook that holds an `Arc` of its own pool keeps that pool alive for ever. Give it a `Weak`.
+    ///
+    /// # Panics
+    ///
+    /// If the hook panics, so does the method that called it, and the hook is not called for what else the
+    /// step crossed. The step has taken effect all the same. If the thread is panicking already, as when a
+    /// panic drops a call, a panic of the hook is caught and goes no further.
     ///
     /// # Examples
     ///

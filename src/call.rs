@@ -25,8 +25,9 @@ use crate::usage::{Amounts, Usage};
 ///
 /// A drop is where an error, a panic and an aborted task end up: providers bill calls that were cut
 /// off, so it counts. It never awaits. Like any update it may spin for a moment, and it allocates only
-/// where the pool grows. `let _ =` drops at once. A call that is leaked (`mem::forget`) keeps its part
-/// of the budget reserved for as long as the pool lives.
+/// where the pool grows, or where others [wait](BudgetPool::reserve) and it wakes them. It may run the hook
+/// [`on_crossed`](crate::Builder::on_crossed). `let _ =` drops at once. A call that is leaked (`mem::forget`)
+/// keeps its part of the budget reserved for as long as the pool lives.
 ///
 /// # Costs that are unknown
 ///

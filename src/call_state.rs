@@ -119,14 +119,15 @@ impl<P: Borrow<BudgetPool>> CallState<P> {
             guesses: Guesses::default(),
         };
         let overrun = Excess::of(spend, self.reserved);
-        // First: a waker or the hook may panic.
+        let over_reported = Excess::of(before, total_so_far);
+        // First: the hook may panic, or a waker. If the call did not know what is counted, its end would count
+        // it again, and release more than is reserved for it.
         self.reserved = self.reserved.zip(release, u64::saturating_sub);
         self.reports = Some(Reports {
             total: before.zip(total_so_far, u64::max),
             unpriced: total.cost.is_none(),
         });
-        let pool = self.pool.borrow();
-        pool.settle(&settle, overrun, Excess::of(before, total_so_far))
+        self.pool.borrow().settle(&settle, overrun, over_reported)
     }
 
     // `inline(always)`: see `try_charge`.

@@ -9,11 +9,11 @@ use crate::level::{Level, Of};
 use crate::ops::watched::{Step, Steps};
 use crate::threshold::{Share, Threshold};
 
-/// A threshold that a step took `spent` across: before it less was spent, after it at least that much.
+/// A threshold that one step crossed: before the step less was spent, after it at least as much.
 ///
-/// From [`Receipt::crossed`](crate::Receipt::crossed) and
-/// [`Builder::on_crossed`](crate::Builder::on_crossed). All of it is of that very step. `Display` is one line
-/// for a log.
+/// It comes from [`Receipt::crossed`](crate::Receipt::crossed) and
+/// [`Builder::on_crossed`](crate::Builder::on_crossed). All of its numbers are those of that step. `Display`
+/// is one line for a log.
 ///
 /// # Examples
 ///
@@ -58,7 +58,7 @@ impl Crossed {
         self.share.per_mille.into()
     }
 
-    /// The limit that was in force.
+    /// The limit that was in force at that step.
     pub fn limit(&self) -> Amount {
         self.dimension.amount(self.limit)
     }

@@ -381,7 +381,7 @@ mod tests {
             let register = new_register(spent, limits, Fixed::default());
             for more in 0..5 {
                 let charged = register.update(charge());
-                let spent = charged.ok().expect("there is room").spent;
+                let spent = charged.expect("there is room").spent;
                 assert_eq!(spent.calls, calls + more);
                 assert_eq!((spent.unpriced_calls, spent.forfeited_calls), (7, 9));
                 assert_eq!(snapshot(&register).spent, spent);

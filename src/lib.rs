@@ -26,9 +26,11 @@
 //!
 //! [`try_reserve`](BudgetPool::try_reserve) says at once whether there is room.
 //! [`reserve`](BudgetPool::reserve)`.await` waits for it, first come, first served.
+//! [`warn_at`](Builder::warn_at) sets thresholds, such as 80 percent of each limit, to warn before calls are
+//! refused.
 //!
 //! The [guide] has the rest of the everyday: which errors are billed, retries, waiting, time limits, streams,
-//! budgets per minute, shutdown.
+//! budgets per minute, shutdown, warnings.
 //!
 //! # Budgets within budgets
 //!
@@ -111,17 +113,22 @@
 //!   way to other threads a few times, goes round it. It is not wait-free, nor fair: one operation may lose
 //!   to others again and again. A snapshot writes nothing shared, unless 16 updates in a row come
 //!   between. A refusal writes nothing shared if this thread's last operation was refused by the same pool.
-//! - **Nobody who waits is forgotten.** [`BudgetPool::reserve`] and [`BudgetPool::idle`] are woken by whatever
-//!   makes room. Those that wait are in the order in which they came. They use a lock that no other operation
-//!   waits for. A thread that is suspended with it holds up those that wait, and nobody else.
+//! - **Nobody who waits is forgotten.** Whatever makes room wakes those that wait for it in
+//!   [`BudgetPool::reserve`]. In a closed pool, the end of the last call in flight wakes those in
+//!   [`BudgetPool::idle`]. Those that wait for room are served in the order in which they came. They share a
+//!   lock that no other operation waits for. A thread that is suspended with it holds up those that wait,
+//!   and nobody else.
+//! - **Each warning once.** Of all threads that spend, exactly one reports that a threshold is crossed
+//!   ([`Builder::warn_at`]): the one whose step crossed it. It is reported again only once `spent` was
+//!   below the threshold again, as after a reset.
 //! - **Fails closed.** NaN, negative and infinite costs, amounts that overflow and limits that make no
 //!   sense are errors that name the field and the value, and change no total
 //!   ([`BudgetPool::with_caps`], which has no error to return, panics). What is spent already and
 //!   overflows stops at `u64::MAX`, and the receipt says so. What was guessed is counted:
 //!   [`Spent::unpriced_calls`], [`Spent::forfeited_calls`].
 //!
-//! How it works is said at the top of `src/register/mod.rs`, `src/register/tree.rs` and `src/queue.rs`, and how each guarantee
-//! is checked in `docs/correctness.md`.
+//! How it works is said at the top of `src/register/mod.rs`, `src/register/tree.rs` and `src/queue.rs`, and how
+//! each guarantee is checked in `docs/correctness.md`.
 //!
 //! # What is not here
 //!
@@ -141,7 +148,9 @@
 //!   when more of them are suspended at once than ever before. [`Builder::threads`] appends lanes
 //!   beforehand. With one more for it, a record from a signal handler that interrupted a record
 //!   works too. (In a library that was loaded at run time, a thread's first call may allocate its
-//!   thread-locals.)
+//!   thread-locals.) This does not hold in a pool where somebody waits, or that has a hook: the handler
+//!   would allocate and wake tasks, or run the hook.
+//! - In a child of `fork` nobody should wait: the thread that was about to wake them may be missing there.
 //! - At most 2,147,483,647 calls can be in flight in a pool. The next reservation is refused.
 //! - A tree has at most eight levels: a root, and seven below it. At most 134,217,727 pools can be below a root
 //!   at once. A label has at most 32 bytes.

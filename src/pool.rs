@@ -31,18 +31,18 @@ use crate::usage::{Spent, Usage};
 /// | when | method | past a limit |
 /// |---|---|---|
 /// | before the call, and settled after it | [`try_reserve`](Self::try_reserve), [`try_reserve_up_to`](Self::try_reserve_up_to), and [`_owned`](Self::try_reserve_owned) for spawned tasks | an error, nothing reserved |
-/// | the same, as soon as there is room | [`reserve`](Self::reserve), [`reserve_up_to`](Self::reserve_up_to), and [`_owned`](Self::reserve_owned) | it waits for what others have reserved; an error if that is of no use |
+/// | the same, as soon as there is room | [`reserve`](Self::reserve), [`reserve_up_to`](Self::reserve_up_to), and [`_owned`](Self::reserve_owned) | it waits for what others have reserved to come back; an error if waiting cannot help |
 /// | for a call whose usage is known before | [`try_charge`](Self::try_charge); [`record`](Self::record) is that of version 0.1, in `f64` | an error, nothing counted: not for money that is spent already |
 /// | after the call, whose money is gone in any case | [`charge`](Self::charge) | counted, and the receipt says so |
 /// | just asking | [`check`](Self::check), [`spent`](Self::spent), [`remaining`](Self::remaining), [`snapshot`](Self::snapshot); [`totals`](Self::totals) is that of version 0.1 | |
 ///
 /// Every operation takes effect in one step, on all counts together: the order of the steps explains
-/// every answer. None of them takes a lock or awaits, but for those that [wait](Self::reserve). One that
-/// meets another may spin and
-/// yield for some tens of microseconds, which is short enough for async code ([the
-/// exceptions](crate#limitations)). A thread that is suspended inside one stops no other. For want of
-/// room a call is refused only if there was a moment during it at which the pool really had too
-/// little.
+/// every answer. None of them waits for a lock or awaits, except those that [wait](Self::reserve). One that
+/// meets another may spin and yield for some tens of microseconds, which is short enough for async code
+/// ([the exceptions](crate#limitations)). A thread that is suspended inside one stops no other. (While
+/// others wait for room, one that makes room also reserves it for them and wakes them. That takes longer.)
+/// For want of room a call is refused only if there was a moment during it at which the pool really had
+/// too little.
 ///
 /// A pool takes 320 bytes on x86-64. Where a thread is suspended inside a call (by the system's
 /// scheduler, usually) and others need to go on, it takes 384 bytes more for each thread that is
@@ -304,6 +304,9 @@ impl BudgetPool {
     /// ever judged by a mixture. Limits below what is spent are legal: they change no totals and undo
     /// no reservation, and refuse calls until there is room.
     ///
+    /// Those that [wait](Self::reserve) are judged by the new limits at once: they get the room that is there
+    /// now, or the error if they no longer have a chance.
+    ///
     /// # Examples
     ///
     /// ```
@@ -360,7 +363,8 @@ impl BudgetPool {
 
     /// Reset the pool to zero totals. Limits stay, and what is reserved stays reserved:
     /// those calls are still in flight, and count when they settle. A closed pool stays
-    /// closed.
+    /// closed. Those that [wait](Self::reserve) get the room. [Thresholds](crate::Builder::warn_at) can be
+    /// crossed again.
     ///
     /// In a tree this is about this pool alone: those above keep what was spent, and so do those below. So a
     /// child that a timer resets is a limit per minute or per day.
@@ -388,10 +392,11 @@ impl BudgetPool {
         spent
     }
 
-    /// Close the pool, for good: every admission is refused from then on, even of a
-    /// zero amount, and [`extend`](crate::Reservation::extend) too. So is every admission to a pool below
-    /// this one. What is spent already still counts. Returns whether the pool was open. (A pool above may
-    /// be closed all the same.)
+    /// Close the pool, for good: every admission is refused from then on, even of a zero amount, and
+    /// [`extend`](crate::Reservation::extend) too. So is every admission to a pool below this one. Those that
+    /// [wait](Self::reserve) for a reservation get the error now. What is spent already still counts, and
+    /// calls in flight settle as before. Returns whether the pool was open. (A pool above may be closed all
+    /// the same.)
     ///
     /// # Examples
     ///
@@ -522,6 +527,9 @@ impl BudgetPool {
 
     /// Whether somebody waits for this pool or for one above it.
     pub(crate) fn is_waited_for(&self) -> bool {
+        if self.fixed().queue.get().is_none() {
+            return false;
+        }
         match &self.place {
             Place::Root(_) => self.read(|now| now.is_waited_for()),
             Place::Child(node) => node.is_waited_for(),

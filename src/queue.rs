@@ -6,26 +6,29 @@
 //!
 //! # Nobody is forgotten
 //!
-//! Who waits joins a line and leaves a **note**. A thread that has made room sees the mark in the state that
-//! it replaced, and leaves a note. Whoever leaves a note **serves** all lines that the notes are about, unless
-//! another thread serves already, which then finds the note before it ends ([`Notes`]). To serve a
-//! line is to reserve for the first in it, then for the next, until one has to wait. That one
-//! is found in the same step in which the mark is set, or is found set. So a commit that makes room
-//! either comes before that step, and the step sees the room, or comes after it, and sees the mark.
+//! A future that has to wait joins a line, and its thread leaves a **note**. A thread that has made room sees
+//! the mark in the state that it replaced, and leaves a note too. A thread that leaves a note also **serves**
+//! all lines that the notes are about, unless another thread serves already. That one then finds the note
+//! before it ends ([`Notes`]). To serve a line is to reserve for the first in it, then for the next, until one
+//! has to wait. That it has to wait is decided in the same step that sets the mark, or finds it set. So a
+//! commit that makes room either comes before that step, and the step sees the room, or comes after it, and
+//! sees the mark.
 //!
 //! # What may wait for what
 //!
 //! The lines are behind a lock. Those that join, ask or leave may wait for it. A thread that serves only
-//! tries it. If the lock is taken, it goes on its way: whoever holds the lock leaves a note once it is given
-//! back. So an operation of the pool never waits here. A thread that is suspended while it serves, or with
-//! the lock, holds up all that wait, and nobody else.
+//! tries it. If the lock is taken, it goes on its way: the thread that holds the lock leaves a note after it
+//! has given it back. So an operation of the pool never waits here. A thread that is suspended while it
+//! serves, or with the lock, holds up all that wait, and nobody else.
 //!
 //! Wakers are foreign code. They are cloned, woken and dropped without the lock.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{PoisonError, TryLockError};
 use std::task::Waker;
+use std::thread;
 
 use crate::dimension::Tally;
 use crate::layout::{Register, AMOUNTS, TERMS};
@@ -108,54 +111,52 @@ impl Queue {
     }
 
     /// Lets the pool at the end of `path` wait. Takes a turn at once if it comes to it.
-    pub(crate) fn join<'a>(
-        &'a self,
-        root: &'a Register,
-        path: &Path,
-        wants: Wants,
-        waker: Waker,
-    ) -> (Ticket, Noting<'a>) {
-        let (ticket, about, waker) = self.lock().join(root, path, wants, waker);
-        (ticket, self.noting(root, about, waker))
+    pub(crate) fn join(&self, root: &Register, path: &Path, wants: Wants, waker: Waker) -> Ticket {
+        let (ticket, about, _waker) = self.lock().join(root, path, wants, waker);
+        self.note_quietly(root, about);
+        ticket
     }
 
     /// How the waiting has ended, if it has. Until then `waker` is to be woken.
-    pub(crate) fn poll<'a>(
-        &'a self,
-        root: &'a Register,
-        ticket: Ticket,
-        waker: &Waker,
-    ) -> (Option<Ended>, Noting<'a>) {
+    pub(crate) fn poll(&self, root: &Register, ticket: Ticket, waker: &Waker) -> Option<Ended> {
         let mut waker = waker.clone();
         let ended = self.lock().poll(ticket, &mut waker);
-        (ended, self.noting(root, 0, Some(waker)))
+        self.note_quietly(root, 0);
+        ended
     }
 
     /// Waits no longer. If the waiting had ended already, returns how.
-    pub(crate) fn leave<'a>(
-        &'a self,
-        root: &'a Register,
-        ticket: Ticket,
-    ) -> (Option<Ended>, Noting<'a>) {
-        let (ended, about, waker) = self.lock().leave(ticket);
-        (ended, self.noting(root, about, waker))
-    }
-
-    fn noting<'a>(&'a self, root: &'a Register, about: u64, waker: Option<Waker>) -> Noting<'a> {
-        Noting {
-            queue: self,
-            root,
-            about,
-            _waker: waker,
-        }
+    pub(crate) fn leave(&self, root: &Register, ticket: Ticket) -> Option<Ended> {
+        let (left, ended) = self.lock().leave(ticket);
+        self.note_quietly(root, left.as_ref().map_or(0, |(level, _)| about(level)));
+        ended
     }
 
     /// Leaves a note about these levels, and sees to all notes if no other thread does.
     #[cold]
     #[inline(never)]
     pub(crate) fn note(&self, root: &Register, about: u64) {
+        if let Err(panicked) = self.serve(root, about) {
+            // A call may be dropped by a panic. A second panic out of that drop would abort the process.
+            if thread::panicking() {
+                mem::forget(panicked);
+            } else {
+                panic::resume_unwind(panicked);
+            }
+        }
+    }
+
+    /// The same for a future that is polled or dropped. A waker that panics is none of its business, and must
+    /// not make it lose what was reserved for it.
+    fn note_quietly(&self, root: &Register, about: u64) {
+        // Not dropped: see `serve`.
+        self.serve(root, about).unwrap_or_else(mem::forget);
+    }
+
+    /// The first panic of a waker is the error.
+    fn serve(&self, root: &Register, about: u64) -> thread::Result<()> {
         let mut serving = self.notes.leave(about);
-        let mut panicked = None;
+        let mut result = Ok(());
         while let Some(so_far) = serving {
             let mut woken = vec![];
             if let Some(mut lines) = self.try_lock() {
@@ -165,25 +166,19 @@ impl Queue {
                 // A waker that panics must not keep the others from being woken, nor this thread from ending
                 // what it has begun.
                 let woke = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
-                if let Err(payload) = woke {
-                    // Of several, the first is told of. The others are leaked: to drop one may panic too.
-                    match panicked {
-                        None => panicked = Some(payload),
-                        Some(_) => std::mem::forget(payload),
-                    }
+                match (&result, woke) {
+                    (Ok(()), woke) => result = woke,
+                    // Leaked: what it panicked with may panic when it is dropped.
+                    (Err(_), Err(another)) => mem::forget(another),
+                    (Err(_), Ok(())) => (),
                 }
             }
             serving = self.notes.end(so_far);
         }
-        match panicked {
-            // A call in flight is dropped by a panic. A second panic out of that drop would abort the process.
-            Some(payload) if std::thread::panicking() => std::mem::forget(payload),
-            Some(payload) => panic::resume_unwind(payload),
-            None => (),
-        }
+        result
     }
 
-    /// Whoever takes the lock leaves a note once it is given back.
+    /// The caller leaves a note after it has given the lock back.
     fn lock(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -194,23 +189,6 @@ impl Queue {
             Err(TryLockError::Poisoned(lines)) => Some(lines.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
-    }
-}
-
-/// Leaves a note when it is dropped, after the lock was held. Wakers run then, and may panic. So whatever must
-/// not be lost has to be kept before.
-#[must_use = "keep what came with it, then drop it"]
-pub(crate) struct Noting<'a> {
-    queue: &'a Queue,
-    root: &'a Register,
-    about: u64,
-    /// One that is of no more use.
-    _waker: Option<Waker>,
-}
-
-impl Drop for Noting<'_> {
-    fn drop(&mut self) {
-        self.queue.note(self.root, self.about);
     }
 }
 
@@ -269,12 +247,16 @@ impl Lines {
         }
     }
 
-    /// How the waiting had ended, if it had. Also returns what the note has to be about, and the waker.
-    fn leave(&mut self, ticket: Ticket) -> (Option<Ended>, u64, Option<Waker>) {
+    /// Returns the level where it stood with its waker, which the caller drops without the lock, or how the
+    /// waiting had ended.
+    fn leave(&mut self, ticket: Ticket) -> (Option<(Path, Waker)>, Option<Ended>) {
         match self.places.remove(&ticket) {
-            Some(Place::At(level)) => (None, about(&level), self.remove(ticket, &level)),
-            Some(Place::Ended(ended)) => (Some(ended), 0, None),
-            None => (None, 0, None),
+            Some(Place::At(level)) => {
+                let waker = self.remove(ticket, &level);
+                (waker.map(|waker| (level, waker)), None)
+            }
+            Some(Place::Ended(ended)) => (None, Some(ended)),
+            None => (None, None),
         }
     }
 

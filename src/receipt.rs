@@ -57,9 +57,10 @@ pub struct Receipt {
     /// The pool that `over_limit` is about: the call's own pool if it is over a limit. Otherwise the nearest
     /// pool above that is. If none is, the call's own. Pools further up may be over their limits too.
     pub over_limit_at: Level,
-    /// The threshold that this step crossed, on its own level or on one above. If it crossed several, the highest
-    /// share of a limit, and of those the one nearest to the root. [`Builder::on_crossed`] is told of
-    /// each. See [`Builder::warn_at`].
+    /// The threshold that this step crossed, in the call's own pool or in one above it. `None` if it crossed
+    /// none, or if none was set with [`Builder::warn_at`]. If it crossed several, this is the one with the
+    /// highest share of its limit, and of those the one nearest to the root. [`Builder::on_crossed`] reports
+    /// each of them.
     ///
     /// [`Builder::on_crossed`]: crate::Builder::on_crossed
     /// [`Builder::warn_at`]: crate::Builder::warn_at

@@ -165,7 +165,7 @@ impl BudgetPool {
     }
 }
 
-/// Room that is set aside for a call, from [`BudgetPool::try_reserve`].
+/// Room that is set aside for a call, from [`BudgetPool::try_reserve`] or [`BudgetPool::reserve`].
 ///
 /// The pool counts what is reserved against its limits, so that a thousand calls in flight cannot
 /// each see the same room. Nothing was sent yet, so a drop gives all of it back: an error, a panic or
@@ -188,8 +188,8 @@ pub struct Reservation<P: Borrow<BudgetPool>> {
     state: CallState<P>,
 }
 
-/// A [`Reservation`] that keeps its pool alive, from [`BudgetPool::try_reserve_owned`]: `'static` and
-/// `Send`, for spawned tasks.
+/// A [`Reservation`] that keeps its pool alive, from [`BudgetPool::try_reserve_owned`] or
+/// [`BudgetPool::reserve_owned`]: `'static` and `Send`, for spawned tasks.
 pub type OwnedReservation = Reservation<Arc<BudgetPool>>;
 
 impl<P: Borrow<BudgetPool>> Reservation<P> {

@@ -5,10 +5,10 @@ use std::fmt;
 
 use crate::dimension::Dimension;
 
-/// A share of a limit at which to warn, for [`Builder::warn_at`](crate::Builder::warn_at): of every limit, or
-/// [of one](Self::of).
+/// A share of a limit at which to warn, for [`Builder::warn_at`](crate::Builder::warn_at). It is about every
+/// limit of a pool, or about [one dimension](Self::of) alone.
 ///
-/// A threshold is reached at the share of the limit, rounded up to a whole token, call or nano-dollar.
+/// The share is rounded up to a whole token, call or nano-dollar: 50 percent of three calls are two.
 ///
 /// # Examples
 ///
@@ -29,7 +29,7 @@ pub struct Threshold {
 }
 
 impl Threshold {
-    /// So many hundredths of each limit, from 1 to 100.
+    /// A share in percent of each limit, from 1 to 100.
     ///
     /// # Errors
     ///
@@ -44,7 +44,7 @@ impl Threshold {
         }
     }
 
-    /// So many thousandths of each limit, from 1 to 1,000.
+    /// A share in thousandths of each limit, from 1 to 1,000.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl Threshold {
         }
     }
 
-    /// The same share of the limit on this dimension alone.
+    /// The same share, but only of the limit on this dimension.
     #[must_use]
     pub const fn of(self, dimension: Dimension) -> Threshold {
         Threshold {
@@ -99,7 +99,7 @@ impl fmt::Display for Share {
     }
 }
 
-/// A share of a limit that is no [`Threshold`]: zero, or more than the limit.
+/// Why a share is no [`Threshold`]: it is zero, or more than the whole limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InvalidThreshold {
     value: u32,
@@ -108,7 +108,7 @@ pub struct InvalidThreshold {
 }
 
 impl InvalidThreshold {
-    /// The value that was refused, in percent or per mille as it was given.
+    /// The value that was refused, as it was given: in percent or in thousandths.
     pub const fn value(&self) -> u32 {
         self.value
     }

@@ -20,41 +20,67 @@ use crate::usage::Usage;
 impl BudgetPool {
     /// Reserve an estimate for a call that is about to be made, as soon as it fits.
     ///
-    /// [`try_reserve`](Self::try_reserve), and where that would be refused only because of what is reserved
-    /// for others ([`Rejected::is_busy`]), it waits. It is woken by whatever makes room: a call that
-    /// settles below what was reserved for it, a reservation that is dropped, a reset, a raised limit.
+    /// This is [`try_reserve`](Self::try_reserve), but where that is refused as [busy](Rejected::is_busy),
+    /// this waits. Busy means that only what is reserved for other calls is in the way. Whatever makes room
+    /// wakes it: a call that settles for less than was reserved for it, a call that is released, a
+    /// reservation that is dropped, a reset, a raised limit.
     ///
-    /// Those that wait come first, first served. A large one that waits holds up smaller ones behind it, so
-    /// that it is not passed for ever. [`try_reserve`](Self::try_reserve), [`record`](Self::record) and the
-    /// like do not wait, so they may pass those that do.
+    /// It works on any runtime, and has no timer and no task of its own. For a limit in time, use the timeout
+    /// of your runtime. The future is `Send`. It borrows the pool. For spawned tasks there is
+    /// [`reserve_owned`](Self::reserve_owned).
     ///
-    /// In a [tree](Self::child) it waits for the level that is in the way. It holds up others only there, and
-    /// below.
+    /// # Fairness
     ///
-    /// It needs no runtime: no timer, no task of its own. For a limit in time, use the timeout of yours.
+    /// Those that wait are served in the order in which they came. A future comes when it is first polled,
+    /// not when it is made. A large request that waits holds up smaller ones behind it, so that they do not
+    /// pass it for ever. [`try_reserve`](Self::try_reserve), [`record`](Self::record) and the other methods
+    /// that do not wait may pass those that do.
+    ///
+    /// In a [tree](Self::child) it waits at the level that has too little room. It holds up others at that
+    /// level and below it. Pools beside that level go on.
     ///
     /// # Errors
     ///
-    /// [`Rejected`], as of [`try_reserve`](Self::try_reserve), if it is of no use to wait: the pool is closed,
-    /// or the estimate is larger than a limit, or what is spent leaves too little room. The last one may change
-    /// with a reset, but no call in flight will. If it becomes so while it waits, it returns the error then.
-    /// (In a tree: where the level that it waits for says so, then. Where another level says so, at the
-    /// latest when its turn comes.)
+    /// [`Rejected`], as of [`try_reserve`](Self::try_reserve), if waiting cannot help: the pool is closed, or
+    /// the estimate is larger than a limit, or what is spent leaves too little room, or the cost is unknown
+    /// where cost is limited. (If the budget is spent, a reset or a raised limit would help, but no call in
+    /// flight will.)
+    ///
+    /// If waiting becomes useless while it waits, it ends with that error. In a tree, the budget of a level
+    /// other than the one at which it waits may run out. Then the error comes when its turn comes, or before.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, nothing is reserved, and the next in the line has its turn. It has lost its
-    /// place.
+    /// It is safe to drop the future. Then nothing is reserved for it, and the next in line has its turn. Its
+    /// place is lost: a new future waits at the end of the line.
+    ///
+    /// # Deadlocks
+    ///
+    /// As with a semaphore, two habits make tasks wait for ever:
+    ///
+    /// - To wait for one reservation while holding another. A task may wait for room that it holds itself, or
+    ///   two tasks for each other. Reserve all that a task needs in one step, or end what it holds first.
+    /// - To keep a future that waits without polling it. When its turn comes, room is reserved for it, and
+    ///   stays reserved until the future is polled or dropped. Nobody else can use that room. If the future
+    ///   is leaked (`mem::forget`), the room is lost for as long as the pool lives.
     ///
     /// # Concurrency and cost
     ///
-    /// While nobody waits it costs what `try_reserve` costs, and allocates nothing. Those that wait are behind
-    /// a lock of their own, which no other operation of the pool ever waits for. A thread that is suspended
-    /// with this lock holds up those that wait, and nobody else. The thread that makes room reserves it for
-    /// those that come first, and wakes them.
+    /// If there is room and nobody waits, it is ready at its first poll. It then takes no lock, allocates
+    /// nothing, and takes a few times as long as `try_reserve`. It does not yield to the runtime either.
     ///
-    /// What is reserved for a future that is woken stays reserved until it is polled or dropped. One that is
-    /// leaked (`mem::forget`) keeps its place in the line.
+    /// Those that wait in a tree share one lock. A future that waits takes it when it is polled or dropped,
+    /// and may block for it. No other operation of the pool waits for this lock. A thread that is suspended
+    /// with it holds up those that wait, and nobody else. Each that waits allocates its place in the line.
+    ///
+    /// The thread that makes room reserves it for those that come first, and wakes them. So a call that
+    /// settles takes longer while others wait, and allocates. One thread at a time does this work. It goes on
+    /// for as long as other threads make more room meanwhile, and these do not wait for it. A reset, a close
+    /// and a change of limits look at all that wait.
+    ///
+    /// If a waker panics, all others are woken first. The panic then goes on in the method that made room, unless
+    /// its thread is panicking already. A future that wakes others when it is polled or dropped does not pass
+    /// it on.
     ///
     /// # Examples
     ///
@@ -80,6 +106,9 @@ impl BudgetPool {
     }
 
     /// [`reserve`](Self::reserve) for a spawned task: the future and the reservation keep the pool alive.
+    /// Both are `Send` and `'static`.
+    ///
+    /// As with `reserve`, the future takes its place in the line when it is first polled.
     ///
     /// # Errors
     ///
@@ -89,13 +118,16 @@ impl BudgetPool {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use token_budget_pool::{BudgetPool, Limits, Usage};
+    /// use token_budget_pool::{BudgetPool, Limits, Rejected, Usage};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// let pool = Arc::new(BudgetPool::new(Limits::unlimited().calls(10)));
     /// let usage = Usage::tokens(1_000, 500);
     /// let reserve = pool.reserve_owned(usage);
-    /// let task = tokio::spawn(async move { Ok::<_, token_budget_pool::Rejected>(reserve.await?.start().settle(usage)) });
+    /// let task = tokio::spawn(async move {
+    ///     let call = reserve.await?.start();
+    ///     Ok::<_, Rejected>(call.settle(usage))
+    /// });
     /// assert_eq!(task.await.unwrap().unwrap().spent.calls, 1);
     /// # }
     /// ```
@@ -110,12 +142,33 @@ impl BudgetPool {
         }
     }
 
-    /// [`try_reserve_up_to`](Self::try_reserve_up_to), which waits until the least output fits. It may then
-    /// get more.
+    /// [`try_reserve_up_to`](Self::try_reserve_up_to), but it waits until `fixed` and the least output fit.
+    /// It then takes the most output that fits at that moment, before those that wait behind it have their
+    /// turn.
+    ///
+    /// What [`reserve`](Self::reserve) says of fairness, cancel safety, deadlocks and cost holds for it too.
     ///
     /// # Errors
     ///
     /// As [`reserve`](Self::reserve), for `fixed` and the least output.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{BudgetPool, Limits, Usage, Usd};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let pool = BudgetPool::new(Limits::unlimited().output_tokens(1_000));
+    /// let first = pool.try_reserve(Usage::tokens(0, 950)).unwrap().start();
+    ///
+    /// // 50 tokens are left, and the second call needs 100. It waits until the first is settled.
+    /// let prompt = Usage::tokens(200, 0);
+    /// let (second, _) = tokio::join!(pool.reserve_up_to(prompt, 100..=4_096, Usd::ZERO), async {
+    ///     first.settle(Usage::tokens(0, 400))
+    /// });
+    /// assert_eq!(second.unwrap().reserved().output_tokens, 600);
+    /// # }
+    /// ```
     pub async fn reserve_up_to(
         &self,
         fixed: Usage,
@@ -127,8 +180,8 @@ impl BudgetPool {
         Ok(Reservation::new(self, reserved, fixed))
     }
 
-    /// [`reserve_up_to`](Self::reserve_up_to) for a spawned task: the future and the reservation keep the pool
-    /// alive.
+    /// [`reserve_up_to`](Self::reserve_up_to) for a spawned task: the future and the reservation keep the
+    /// pool alive. Both are `Send` and `'static`.
     ///
     /// # Errors
     ///
@@ -147,10 +200,24 @@ impl BudgetPool {
         }
     }
 
-    /// Waits until no call is in flight, in this pool or below it. Reservations that were not started count
-    /// as calls in flight.
+    /// Waits until no call is in flight, in this pool or below it. A reservation that was not started counts
+    /// as a call in flight.
     ///
-    /// That was so at one moment. For a drain, [`close`](Self::close) the pool first: then it stays so.
+    /// [`close`](Self::close) the pool first. Then no call begins while it waits, and none is in flight
+    /// afterwards. In an open pool it may wait for ever: if new calls keep coming, a short moment without
+    /// any may pass unnoticed, and those that wait for room come first. When it returns, the next call may
+    /// have begun already.
+    ///
+    /// It waits for every call and reservation, also for one that is leaked, and for one that the waiting
+    /// task holds itself. So give it a limit in time.
+    ///
+    /// # Cancel safety
+    ///
+    /// It is safe to drop the future: the pool stays as it is.
+    ///
+    /// # Concurrency and cost
+    ///
+    /// As [`reserve`](Self::reserve). If no call is in flight, it is ready at once.
     ///
     /// # Examples
     ///
@@ -188,10 +255,16 @@ impl BudgetPool {
                 let refusal = self.refusal(asked)?;
                 (!refusal.is_busy()).then_some(Err(refusal))
             }
-            Wants::Room(asked) => match self.admit(*asked) {
-                Err(refusal) if refusal.is_busy() => None,
-                decided => Some(decided),
-            },
+            Wants::Room(asked) => {
+                let decided = match asked.alone() {
+                    Some(reserve) => self.admit(reserve).map(|()| reserve.request.asked),
+                    None => self.admit(*asked),
+                };
+                match decided {
+                    Err(refusal) if refusal.is_busy() => None,
+                    decided => Some(decided),
+                }
+            }
             Wants::Idle => {
                 let is_idle = self.read(|now| now.reserved().calls == 0);
                 is_idle.then_some(Ok(Tally::default()))
@@ -210,8 +283,6 @@ struct Waiting<P: Borrow<BudgetPool>> {
     wants: Wants,
     /// In the queue.
     ticket: Option<Ticket>,
-    /// Once it is no longer there, until it is returned.
-    ended: Option<Ended>,
 }
 
 impl<P: Borrow<BudgetPool>> Waiting<P> {
@@ -220,7 +291,6 @@ impl<P: Borrow<BudgetPool>> Waiting<P> {
             pool,
             wants,
             ticket: None,
-            ended: None,
         }
     }
 }
@@ -241,17 +311,12 @@ impl<P: Borrow<BudgetPool> + Unpin> Future for Waiting<P> {
                 let waker = context.waker().clone();
                 let queue = pool.queue();
                 root.hold_nodes(pool.path());
-                let (ticket, noting) = queue.join(root, pool.path(), this.wants, waker);
-                this.ticket = Some(ticket);
-                drop(noting);
-                ticket
+                *this
+                    .ticket
+                    .insert(queue.join(root, pool.path(), this.wants, waker))
             }
         };
-        let queue = pool.queue();
-        let (ended, noting) = queue.poll(root, ticket, context.waker());
-        this.ended = ended;
-        drop(noting);
-        match this.ended.take() {
+        match pool.queue().poll(root, ticket, context.waker()) {
             Some(ended) => {
                 this.ticket = None;
                 root.let_nodes_go(pool.path());
@@ -266,11 +331,8 @@ impl<P: Borrow<BudgetPool>> Drop for Waiting<P> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
         let pool = self.pool.borrow();
-        let root = pool.root();
-        root.let_nodes_go(pool.path());
-        let (ended, _noting) = pool.queue().leave(root, ticket);
-        // Of one that was asked for already if a waker has panicked since.
-        if let Some(Ok(release)) = ended.or(self.ended) {
+        pool.root().let_nodes_go(pool.path());
+        if let Some(Ok(release)) = pool.queue().leave(pool.root(), ticket) {
             // Nobody will use it.
             let settle = Settle {
                 release,

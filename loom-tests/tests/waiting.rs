@@ -53,7 +53,7 @@ fn has_all(pool: &BudgetPool, waiting: Reserving, tokens: u64) {
 /// Room is made while somebody begins to wait for it.
 #[test]
 fn a_drop_and_one_that_begins_to_wait() {
-    check(1, 1, || {
+    check(1_400, 5_000, || {
         let pool = pool(9);
         let full = pool.try_reserve_owned(input(9)).unwrap();
         let waiting = reserve(&pool, 5);
@@ -65,7 +65,7 @@ fn a_drop_and_one_that_begins_to_wait() {
 /// The same by a call that spends a part.
 #[test]
 fn a_settle_and_one_that_begins_to_wait() {
-    check(1, 1, || {
+    check(1_400, 5_000, || {
         let pool = pool(9);
         let call = pool.try_reserve_owned(input(9)).unwrap().start();
         let waiting = reserve(&pool, 5);
@@ -77,7 +77,7 @@ fn a_settle_and_one_that_begins_to_wait() {
 /// A call that takes the last room while somebody begins to wait for it.
 #[test]
 fn what_is_spent_makes_it_vain() {
-    check(1, 1, || {
+    check(1_500, 7_000, || {
         let pool = pool(9);
         let _held = pool.try_reserve_owned(input(5)).unwrap();
         let waiting = reserve(&pool, 6);
@@ -92,7 +92,7 @@ fn what_is_spent_makes_it_vain() {
 
 #[test]
 fn a_close_and_one_that_begins_to_wait() {
-    check(1, 1, || {
+    check(4_500, 14_000, || {
         let pool = pool(9);
         let _held = pool.try_reserve_owned(input(9)).unwrap();
         let waiting = reserve(&pool, 5);
@@ -104,7 +104,7 @@ fn a_close_and_one_that_begins_to_wait() {
 
 #[test]
 fn a_raised_limit_and_one_that_begins_to_wait() {
-    check(1, 1, || {
+    check(3_600, 6_000, || {
         let pool = pool(9);
         let held = pool.try_reserve_owned(input(9)).unwrap();
         let waiting = reserve(&pool, 5);
@@ -121,7 +121,7 @@ fn a_raised_limit_and_one_that_begins_to_wait() {
 /// One is polled, and so has the lock, while room is made for it.
 #[test]
 fn a_drop_and_one_that_is_polled_again() {
-    check(1, 1, || {
+    check(25, 11, || {
         let pool = pool(9);
         let full = pool.try_reserve_owned(input(9)).unwrap();
         let waiting = reserve(&pool, 5).poll();
@@ -133,7 +133,7 @@ fn a_drop_and_one_that_is_polled_again() {
 /// One gives up while room is made. What was reserved for it goes to the next.
 #[test]
 fn a_drop_and_one_that_gives_up() {
-    check(1, 1, || {
+    check(180, 500, || {
         let pool = pool(9);
         let full = pool.try_reserve_owned(input(9)).unwrap();
         let first = reserve(&pool, 6).poll();
@@ -146,7 +146,7 @@ fn a_drop_and_one_that_gives_up() {
 /// One gives up while another begins to wait behind it, and nobody else comes.
 #[test]
 fn one_gives_up_and_another_begins_to_wait() {
-    check(1, 1, || {
+    check(70, 120, || {
         let pool = pool(9);
         let held = pool.try_reserve_owned(input(4)).unwrap();
         let first = reserve(&pool, 6).poll();
@@ -159,7 +159,7 @@ fn one_gives_up_and_another_begins_to_wait() {
 
 #[test]
 fn two_begin_to_wait() {
-    check(1, 1, || {
+    check(3_600, 3_000, || {
         let pool = pool(9);
         let full = pool.try_reserve_owned(input(9)).unwrap();
         let first = reserve(&pool, 5);
@@ -181,7 +181,7 @@ fn two_begin_to_wait() {
 
 #[test]
 fn the_last_call_ends_and_one_begins_to_wait_for_it() {
-    check(1, 1, || {
+    check(400, 500, || {
         let pool = pool(9);
         let call = pool.try_reserve_owned(input(9)).unwrap().start();
         let waiting = idle(&pool);

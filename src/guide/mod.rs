@@ -15,8 +15,8 @@
 //! 8. [A guaranteed share](#a-guaranteed-share)
 //! 9. [Shutdown and restart](#shutdown-and-restart)
 //! 10. [Warnings before the limit](#warnings-before-the-limit)
-//! 10. [What to watch](#what-to-watch)
-//! 11. [How providers count input](#how-providers-count-input)
+//! 11. [What to watch](#what-to-watch)
+//! 12. [How providers count input](#how-providers-count-input)
 //!
 //! # One call, and which errors are billed
 //!
@@ -61,13 +61,18 @@
 //!
 //! # Waiting for room
 //!
-//! [`reserve`](crate::BudgetPool::reserve) waits until what is reserved for others makes room, first come,
-//! first served. It is woken, so there is no loop that tries again. What waiting cannot help is an error at
-//! once: a closed pool, a call that is larger than a limit, a budget that is spent.
+//! [`reserve`](crate::BudgetPool::reserve) waits until calls in flight give back enough of what they have
+//! reserved, first come, first served. It is woken, so there is no loop that tries again. Where waiting
+//! cannot help, it returns an error at once: the pool is closed, the call is larger than a limit, or the
+//! budget is spent.
 //!
-//! Calls that wait hold up what their callers have in hand. So give them a limit in time:
+//! A call may wait for long, and its caller waits with it. So give it a limit in time:
 //!
 #![doc = concat!("```ignore\n", include_str!("wait.rs"), "```")]
+//!
+//! A task that holds a reservation and waits for another one may wait for itself, if the first one takes the
+//! room. The same can happen to an agent that holds a reservation while its sub-agents wait for theirs. So
+//! let each reserve for one call of its own, and end that call before it waits again.
 //!
 //! # Time limits, aborted tasks, and calls whose end nobody saw
 //!
@@ -105,7 +110,8 @@
 //! Some budgets do not nest: that of a user, say, and that of a model, where each user uses each model.
 //! Make one of them the tree that a call goes through, and reserve in the other one separately. If the second
 //! pool refuses, the first reservation is dropped, and gives back. In between, other calls may have been
-//! refused for its sake.
+//! refused because of it. If you wait in both pools, let all tasks wait in them in the same order. Otherwise
+//! two tasks may wait for each other.
 //!
 //! # A budget for each minute
 //!
@@ -115,8 +121,9 @@
 //! after it. Calls that are in flight at the tick stay reserved in the window. They count in the period in
 //! which they are settled.
 //!
-//! A period whose tokens are spent is exhausted, so [`reserve`](crate::BudgetPool::reserve) returns an error:
-//! no call in flight will make room. The next tick will, and this waits for it.
+//! Once the tokens of a period are spent, [`reserve`](crate::BudgetPool::reserve) returns an error, since no
+//! call in flight will make room. The next tick will. This recipe waits for it. Those that wait for a tick
+//! lose their place in line.
 //!
 #![doc = concat!("```ignore\n", include_str!("window.rs"), "```")]
 //!
@@ -158,17 +165,18 @@
 //! # Warnings before the limit
 //!
 //! Somebody should know before calls are refused. [`Builder::warn_at`](crate::Builder::warn_at) sets
-//! thresholds, as shares of the limits of a pool and of all pools below it. The step that takes what is spent
-//! across one reports it, once in each period: in its [`Receipt`](crate::Receipt::crossed), and to the hook
-//! [`on_crossed`](crate::Builder::on_crossed). The hook is told also where nobody looks at a receipt, as when a
-//! call is dropped.
+//! thresholds. They are shares of limits, such as 80 percent, of a pool and of all pools below it. The call
+//! that takes what is spent to a threshold or past it reports it. The calls after it do not, until a reset or
+//! a raised limit. The report is in the call's [`Receipt`](crate::Receipt::crossed), and goes to the hook
+//! [`on_crossed`](crate::Builder::on_crossed). The hook also hears of calls without a receipt, such as one
+//! that is dropped.
 //!
 #![doc = concat!("```ignore\n", include_str!("warn.rs"), "```")]
 //!
-//! The report has the [level](crate::Crossed::level), so that one hook serves a whole tree. A timer that resets
-//! a [window](#a-budget-for-each-minute) arms its thresholds again. To let no more calls start once a threshold
-//! is crossed, [`close`](crate::BudgetPool::close) the pool in the hook, which may use it. (Give the hook a
-//! `Weak` of the pool. Otherwise the pool would keep itself.)
+//! The report names the [level](crate::Crossed::level), so one hook is enough for a whole tree. After a timer
+//! has reset a [window](#a-budget-for-each-minute), its thresholds can be crossed again. To admit no more
+//! calls once a threshold is crossed, [`close`](crate::BudgetPool::close) the pool in the hook. (Give the
+//! hook a `Weak` of the pool. With an `Arc` the pool would keep itself alive.)
 //!
 //! # What to watch
 //!

@@ -7,7 +7,7 @@ use super::client::Client;
 use super::one_call::{is_unbilled, Error};
 use super::provider::Request;
 
-/// One call, as soon as there is room for it. Waits for so long at most.
+/// One call, as soon as there is room for it. Waits for at most `patience`.
 pub async fn call_when_there_is_room(
     patience: Duration,
     pool: &BudgetPool,
@@ -18,7 +18,7 @@ pub async fn call_when_there_is_room(
     let estimate = price.worst_case(request.prompt_tokens, request.max_tokens);
     let reservation = match timeout(patience, pool.reserve(estimate)).await {
         Ok(decided) => decided?,
-        // The refusal says what is in the way.
+        // Too long. The refusal says what is in the way.
         Err(_) => pool.try_reserve(estimate)?,
     };
     let call = reservation.start();

@@ -121,6 +121,14 @@ pub(crate) struct ReserveUpTo {
 }
 
 impl ReserveUpTo {
+    /// The same as a [`Reserve`], which has a short path, if no output is wanted beside the fixed part.
+    pub(crate) fn alone(&self) -> Option<Reserve> {
+        (self.most.max(self.least) == 0).then_some(Reserve {
+            request: self.fixed,
+            own: Tally::default(),
+        })
+    }
+
     /// A request that is at least as large as this one and as `other`, if there is one.
     pub(crate) fn or_more(self, other: Option<Self>) -> Self {
         let Some(other) = other else { return self };

@@ -1,7 +1,8 @@
 //! A register of several words, updated by one compare-and-swap.
 //!
 //! It knows nothing about budgets. All memory orderings of the crate are in this directory: those of
-//! the algorithm in this file, those of the lazily allocated box in `once_box.rs`.
+//! the algorithm in this file, those of a tree in `tree.rs` and `node.rs`, those of the lazily allocated box in
+//! `once_box.rs`, and those of notes between threads in `notes.rs`.
 //!
 //! # The algorithm
 //!

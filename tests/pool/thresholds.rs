@@ -395,6 +395,25 @@ fn a_hook_that_panics_has_its_step_counted() {
     assert_eq!((snapshot.spent.calls, snapshot.calls_in_flight), (2, 0));
 }
 
+/// The call knows what it has reported, though it never got the receipt.
+#[test]
+fn a_hook_that_panics_in_a_report_has_nothing_counted_twice() {
+    let pool = BudgetPool::builder()
+        .limits(Limits::unlimited().input_tokens(100))
+        .warn_at(percent(30))
+        .on_crossed(|crossed| panic!("{crossed}"))
+        .build();
+    let _other = pool.try_reserve(input(50)).unwrap();
+    let mut call = pool.try_reserve(input(50)).unwrap().start();
+    assert!(catch_unwind(AssertUnwindSafe(|| call.report(input(40)))).is_err());
+    assert_eq!(call.reported().input_tokens, 40);
+    assert_eq!(call.reserved().input_tokens, 10);
+    drop(call);
+    let snapshot = pool.snapshot();
+    assert_eq!(snapshot.spent.input_tokens, 50);
+    assert_eq!(snapshot.reserved.input_tokens, 50);
+}
+
 #[test]
 fn a_hook_that_panics_while_a_panic_drops_the_call_does_not_abort() {
     let calls = Arc::new(OnceLock::new());

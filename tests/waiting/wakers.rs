@@ -77,6 +77,34 @@ fn one_that_panics_keeps_nobody_from_being_woken() {
 }
 
 #[test]
+fn one_that_panics_while_a_panic_makes_room_does_not_abort() {
+    let pool = pool();
+    let reservation = pool.try_reserve(output(100)).unwrap();
+    let _first = waits_with(&pool, 10, &Does::waker(|| panic!("of the waker")));
+    let second = waits_for(&pool, 10);
+    let panic = catch_unwind(AssertUnwindSafe(|| {
+        let _reservation = reservation;
+        panic!("of the task");
+    }));
+    assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"of the task"));
+    assert!(second.ended().is_ok());
+}
+
+#[test]
+fn one_that_panics_leaves_a_call_that_shrinks_what_it_is() {
+    let pool = pool();
+    let _other = pool.try_reserve(output(50)).unwrap();
+    let mut call = pool.try_reserve(output(50)).unwrap().start();
+    let first = waits_with(&pool, 10, &Does::waker(|| panic!("on purpose")));
+    let shrunk = catch_unwind(AssertUnwindSafe(|| call.shrink_to(output(40))));
+    assert!(shrunk.is_err());
+    drop(first);
+    assert_eq!(call.reserved().output_tokens, 40);
+    let _ = call.release();
+    assert_eq!(pool.snapshot().reserved.output_tokens, 50);
+}
+
+#[test]
 fn one_may_use_the_pool() {
     let pool = pool();
     let reservation = pool.try_reserve(output(100)).unwrap();
@@ -262,4 +290,17 @@ fn one_may_panic_while_a_panic_drops_a_reservation() {
         Some(&"another")
     );
     assert!(second.ended().is_ok());
+}
+
+#[test]
+fn one_that_panics_is_no_business_of_a_future_that_gives_up() {
+    let pool = pool();
+    let _reservation = pool.try_reserve(output(50)).unwrap();
+    let first = waits_for(&pool, 60);
+    let second = waits_with(&pool, 10, &Does::waker(|| panic!("on purpose")));
+    let third = waits_for(&pool, 10);
+    drop(first);
+    assert!(third.ended().is_ok());
+    assert_eq!(pool.snapshot().reserved.output_tokens, 60);
+    drop(second);
 }

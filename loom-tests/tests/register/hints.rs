@@ -15,6 +15,7 @@ fn full(both: bool) -> Case {
 }
 
 #[test]
+#[cfg_attr(not(feature = "ghost"), ignore = "takes many seconds")]
 pub(crate) fn refused_accepted_and_reset() {
     full(true)
         .one_amount()
@@ -60,6 +61,7 @@ fn a_look_races_with_resets() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "ghost"), ignore = "takes many seconds")]
 fn a_look_races_with_raises() {
     full(false)
         .one_amount()
@@ -90,6 +92,7 @@ fn a_look_that_gives_up() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "ghost"), ignore = "takes many seconds")]
 pub(crate) fn two_look_and_claim() {
     full(true)
         .one_amount()
@@ -136,6 +139,7 @@ pub(crate) fn a_look_at_a_lane_not_known_here() {
 
 /// Both have a hint that they were refused, and neither was.
 #[test]
+#[cfg_attr(not(feature = "ghost"), ignore = "takes many seconds")]
 fn a_hint_that_is_wrong() {
     case()
         .one_amount()
@@ -157,6 +161,7 @@ fn a_hint_for_another_register() {
 
 /// Both look at the claim of lane 0 before they write to it.
 #[test]
+#[cfg_attr(not(feature = "ghost"), ignore = "takes many seconds")]
 pub(crate) fn after_a_detour() {
     case()
         .one_amount()

@@ -28,7 +28,7 @@ fn two_change_terms() {
 }
 
 #[test]
-#[cfg_attr(feature = "ghost", ignore = "takes tens of seconds")]
+#[ignore = "takes many seconds"]
 pub(crate) fn two_change_terms_beside_a_reader() {
     lane_1_is_current(Raise(10), &LANE_2_IS_CURRENT)
         .role([])

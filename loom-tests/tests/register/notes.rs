@@ -60,11 +60,10 @@ impl Subject {
 }
 
 #[track_caller]
-fn check(least: u64, scenario: impl Fn() + Send + Sync + 'static) {
+fn check(least: u64, preemptions: Option<usize>, scenario: impl Fn() + Send + Sync + 'static) {
     let executions = Arc::new(Plain::new(0));
     let counted = executions.clone();
-    // Any number of preemptions.
-    loom(None).check(move || {
+    loom(preemptions).check(move || {
         counted.fetch_add(1, Relaxed);
         scenario();
     });
@@ -75,7 +74,7 @@ fn check(least: u64, scenario: impl Fn() + Send + Sync + 'static) {
 
 #[test]
 fn two_notes() {
-    check(1, || {
+    check(50, None, || {
         let subject = Subject::new(2);
         let other = subject.clone();
         let thread = thread::spawn(move || other.note(1));
@@ -87,7 +86,7 @@ fn two_notes() {
 
 #[test]
 fn three_notes() {
-    check(1, || {
+    check(1, Some(3), || {
         let subject = Subject::new(3);
         let threads: Vec<_> = (1..3)
             .map(|thread| {
@@ -107,7 +106,7 @@ fn three_notes() {
 /// be seen to meanwhile are.
 #[test]
 fn a_note_while_another_has_the_lock() {
-    check(1, || {
+    check(110, None, || {
         let subject = Subject::new(1);
         let other = subject.clone();
         let thread = thread::spawn(move || other.note(0));

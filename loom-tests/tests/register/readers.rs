@@ -41,6 +41,7 @@ fn a_writer_and_two_reads() {
 
 /// In place of the reader one that is refused. The writer takes a detour round its lane.
 #[test]
+#[cfg_attr(not(feature = "ghost"), ignore = "takes many seconds")]
 fn a_writer_and_one_that_is_refused() {
     case()
         .limit(9)

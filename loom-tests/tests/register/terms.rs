@@ -5,6 +5,7 @@ use crate::step::{Add, Limit, Peek, Put, Raise};
 use crate::sync::Event;
 
 #[test]
+#[cfg_attr(not(feature = "ghost"), ignore = "takes many seconds")]
 pub(crate) fn terms_change_among_records() {
     case()
         .limit(5)
@@ -102,7 +103,7 @@ pub(crate) fn terms_from_a_holder_that_comes_back_beside_a_reader() {
 /// Terms of lane 1, then of lane 2, then the first line of lane 1 again, and a reader that still
 /// follows the reference to it.
 #[test]
-#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
+#[ignore = "takes many seconds"]
 pub(crate) fn a_lane_is_used_again_beside_a_reader() {
     case()
         .one_amount()

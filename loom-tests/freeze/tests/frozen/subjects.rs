@@ -432,6 +432,9 @@ impl Subject for Waits {
 
     const NAME: &'static str = "those that wait";
 
+    const ROUNDS: usize = 100;
+    const ENOUGH: u64 = 30;
+
     const ALONE: Option<usize> = Some(0);
 
     fn fresh() -> Self {
