@@ -2,7 +2,9 @@
 
 use std::borrow::Borrow;
 use std::future::Future;
+use std::mem;
 use std::ops::RangeInclusive;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -338,7 +340,9 @@ impl<P: Borrow<BudgetPool>> Drop for Waiting<P> {
                 release,
                 ..Settle::default()
             };
-            pool.change_reserved(settle);
+            // A waker that panics is none of its business, as in the queue. What it panicked with is not dropped.
+            panic::catch_unwind(AssertUnwindSafe(|| pool.change_reserved(settle)))
+                .unwrap_or_else(mem::forget);
         }
     }
 }

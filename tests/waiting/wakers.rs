@@ -304,3 +304,16 @@ fn one_that_panics_is_no_business_of_a_future_that_gives_up() {
     assert_eq!(pool.snapshot().reserved.output_tokens, 60);
     drop(second);
 }
+
+#[test]
+fn one_that_panics_is_no_business_of_a_future_that_gives_up_what_was_reserved_for_it() {
+    let pool = pool();
+    let reservation = pool.try_reserve(output(50)).unwrap();
+    let first = waits_for(&pool, 60);
+    let second = waits_with(&pool, 50, &Does::waker(|| panic!("on purpose")));
+    drop(reservation);
+    assert!(first.is_woken());
+    drop(first);
+    assert_eq!(pool.snapshot().reserved.output_tokens, 50);
+    drop(second);
+}
