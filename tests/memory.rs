@@ -10,12 +10,15 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::future::Future;
 use std::mem::size_of;
+use std::pin::pin;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures_lite::future::{block_on, poll_once};
 use token_budget_pool::{BudgetPool, Caps, ChildPool, Limits, Usage, Usd};
 
 /// What was allocated by threads that asked to have it counted.
@@ -227,6 +230,57 @@ fn a_quiet_pool_stays_as_small_as_a_fresh_one() {
     }
     assert_eq!(tally.allocations(), 0);
     assert!(tally.bytes_with_pool() <= FRESH);
+}
+
+/// What a future says when it is polled once.
+fn once<T>(future: impl Future<Output = T>) -> Option<T> {
+    block_on(poll_once(future))
+}
+
+#[test]
+fn nothing_is_allocated_for_waiting_until_somebody_waits() {
+    let pool = Arc::new(BudgetPool::new(Limits::unlimited().calls(1_000)));
+    let tally = tally!();
+    // It keeps what it needs to block.
+    block_on(async {});
+    tally.of(|| {
+        for _ in 0..30 {
+            drop(once(pool.reserve(usage(1))).expect("room"));
+            drop(once(pool.reserve_owned(usage(1))).expect("room"));
+            let up_to = pool.reserve_up_to(usage(1), 1..=9, Usd::from_nanos(1));
+            drop(once(up_to).expect("room"));
+            once(pool.idle()).expect("no call in flight");
+        }
+    });
+    assert_eq!(tally.allocations(), 0);
+}
+
+#[test]
+fn those_that_wait_leave_nothing_behind() {
+    let tally = tally!();
+    // It keeps what it needs to block.
+    block_on(async {});
+    let pool = tally.of(|| Arc::new(BudgetPool::new(Limits::unlimited().calls(1_000))));
+    let one_after_the_other = |times| {
+        tally.of(|| {
+            for _ in 0..times {
+                let full = pool.try_reserve(usage(1)).expect("room");
+                pool.set_limits(Limits::unlimited().calls(1));
+                // One is served, and one gives up.
+                let mut served = pin!(pool.reserve(usage(1)));
+                assert!(once(&mut served).is_none());
+                assert!(once(pool.reserve(usage(1))).is_none());
+                drop(full);
+                drop(once(&mut served).expect("a turn"));
+            }
+        });
+    };
+    one_after_the_other(1);
+    let bytes = tally.bytes();
+    one_after_the_other(100);
+    assert_eq!(tally.bytes(), bytes);
+    tally.of(|| drop(pool));
+    assert_eq!(tally.bytes(), 0);
 }
 
 #[test]

@@ -3,8 +3,6 @@
 //! While somebody waits at a level, its state is marked: *waited for*. An update that makes room there sees
 //! the mark in the state that it replaces. So the order of the commits decides who saw whom.
 
-use std::convert::Infallible;
-
 use crate::dimension::Tally;
 use crate::layout::{Change, State, Words, AMOUNTS, TERMS};
 use crate::ops::admit::ReserveUpTo;
@@ -113,16 +111,19 @@ impl Operation<AMOUNTS, TERMS> for WaitForIdle {
 #[derive(Clone, Copy)]
 pub(crate) struct Unmark;
 
+/// The refusal: it has no mark.
+pub(crate) struct WasNotMarked;
+
 impl Operation<AMOUNTS, TERMS> for Unmark {
     type Done = ();
-    type Refusal = Infallible;
+    type Refusal = WasNotMarked;
 
     fn is_plain(&self, _: &Words<'_>) -> bool {
         false
     }
 
-    fn refusal(&self, _: &Words<'_>) -> Option<Infallible> {
-        None
+    fn refusal(&self, now: &Words<'_>) -> Option<WasNotMarked> {
+        (!State::of(now).is_waited_for()).then_some(WasNotMarked)
     }
 
     fn change(&self, now: &Words<'_>) -> Change<()> {

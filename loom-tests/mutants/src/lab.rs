@@ -20,6 +20,8 @@ use cargo_metadata::Message;
 use tempfile::TempDir;
 use wait4::{ResUse, Wait4};
 
+use crate::find::Mutant;
+
 /// What the model checks need of the repository.
 const COPIED: [&str; 3] = ["src", "loom-tests", "tests/support"];
 
@@ -100,13 +102,14 @@ struct Scenario {
 }
 
 impl Scenario {
-    /// Whether it runs something of `file`.
-    fn reaches(&self, file: &str) -> bool {
+    /// Whether it runs the code of this mutant. (Every register has a path.)
+    fn reaches(&self, mutant: &Mutant) -> bool {
+        if mutant.function.starts_with("Path::") {
+            return true;
+        }
         let (module, _) = self.name.split_once("::").unwrap_or_default();
-        let by = REACHED_BY.iter().find(|(reached, _)| *reached == file);
-        by.is_none_or(|(_, by)| {
-            by.contains(&&*self.binary) || by.contains(&module)
-        })
+        let by = REACHED_BY.iter().find(|(file, _)| *file == mutant.file);
+        by.is_none_or(|(_, by)| by.contains(&&*self.binary) || by.contains(&module))
     }
 }
 
@@ -139,9 +142,9 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    /// Copies the repository at `root` to `work`. All scenarios that reach one of `files` have to
+    /// Copies the repository at `root` to `work`. All scenarios that reach one of `mutants` have to
     /// be green on it as it is.
-    pub(crate) fn new(root: &Path, work: &Path, files: &[&str]) -> Result<Self> {
+    pub(crate) fn new(root: &Path, work: &Path, mutants: &[&Mutant]) -> Result<Self> {
         // Beside each other: what is below its target directory cargo takes for generated,
         // and would look for it in the tree of an earlier run.
         let target = work.join("target");
@@ -160,7 +163,7 @@ impl Lab {
             scenarios: HashMap::new(),
         };
         for suite in Suite::ALL {
-            let measured = lab.measure(suite, files)?;
+            let measured = lab.measure(suite, mutants)?;
             lab.scenarios.insert(suite, measured);
         }
         Ok(lab)
@@ -170,15 +173,15 @@ impl Lab {
         fs::write(self.tree.path().join(file), text).with_context(|| format!("write {file}"))
     }
 
-    /// Builds what is in the copy, and runs the scenarios of `suite` that reach `file` on it until one
+    /// Builds what is in the copy, and runs the scenarios of `suite` that reach `mutant` on it until one
     /// fails.
-    pub(crate) fn run(&self, suite: Suite, file: &str) -> Result<Verdict> {
+    pub(crate) fn run(&self, suite: Suite, mutant: &Mutant) -> Result<Verdict> {
         let Some(binaries) = self.build(suite)? else {
             return Ok(Verdict::DoesNotCompile);
         };
         let (mut failed, mut endless, mut too_little) = (vec![], vec![], vec![]);
         let scenarios = self.scenarios[&suite].iter();
-        let scenarios: Vec<_> = scenarios.filter(|s| s.reaches(file)).collect();
+        let scenarios: Vec<_> = scenarios.filter(|s| s.reaches(mutant)).collect();
         for (scenario, end, _) in self.run_all(&scenarios, &binaries)? {
             let name = scenario.name.clone();
             match end {
@@ -198,7 +201,7 @@ impl Lab {
     }
 
     /// The scenarios of `suite`, the shortest first.
-    fn measure(&self, suite: Suite, files: &[&str]) -> Result<Vec<Scenario>> {
+    fn measure(&self, suite: Suite, mutants: &[&Mutant]) -> Result<Vec<Scenario>> {
         let started = Instant::now();
         let shim = suite.name();
         let binaries = self.build(suite)?;
@@ -219,7 +222,7 @@ impl Lab {
             }));
         }
         ensure!(!scenarios.is_empty(), "{shim}: no scenarios");
-        scenarios.retain(|scenario| files.iter().any(|file| scenario.reaches(file)));
+        scenarios.retain(|scenario| mutants.iter().any(|mutant| scenario.reaches(mutant)));
         let mut measured = vec![];
         let scenarios: Vec<_> = scenarios.iter().collect();
         for (scenario, end, took) in self.run_all(&scenarios, &binaries)? {

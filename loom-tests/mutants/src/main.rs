@@ -91,8 +91,8 @@ fn run(args: &Args) -> Result<bool> {
     let work = std::env::var_os("MUTANTS_TARGET_DIR")
         .map_or_else(|| root.join("loom-tests/target/mutants"), PathBuf::from);
     let started = Instant::now();
-    let files: Vec<_> = chosen.iter().map(|&index| &*mutants[index].file).collect();
-    let lab = Lab::new(root, &work, &files)?;
+    let tried: Vec<_> = chosen.iter().map(|&index| &mutants[index]).collect();
+    let lab = Lab::new(root, &work, &tried)?;
     let mut outcomes: Vec<Option<Outcome>> = mutants.iter().map(|_| None).collect();
     for (count, &index) in chosen.iter().enumerate() {
         let mutant = &mutants[index];
@@ -192,7 +192,7 @@ fn try_out(lab: &Lab, mutant: &Mutant, sources: &[Source]) -> Result<Outcome> {
     let mut survival = Survival::default();
     for suite in Suite::ALL {
         let named = |name| format!("{name} ({})", suite.name());
-        match lab.run(suite, &mutant.file)? {
+        match lab.run(suite, mutant)? {
             Verdict::DoesNotCompile => return Ok(Outcome::DoesNotCompile),
             Verdict::Failed(by) => {
                 let by = by.into_iter().map(|(name, said)| (named(name), said));
