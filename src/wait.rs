@@ -69,7 +69,7 @@ impl BudgetPool {
     /// # Concurrency and cost
     ///
     /// If there is room and nobody waits, it is ready at its first poll. It then takes no lock, allocates
-    /// nothing, and takes a few times as long as `try_reserve`. It does not yield to the runtime either.
+    /// nothing, and takes about twice as long as `try_reserve`. It does not yield to the runtime either.
     ///
     /// Those that wait in a tree share one lock. A future that waits takes it when it is polled or dropped,
     /// and may block for it. No other operation of the pool waits for this lock. A thread that is suspended
