@@ -178,9 +178,8 @@ fn run(steps: &[Step]) {
                 let _ = pool.charge(output(tokens));
             }
             Step::TryCharge(tokens) => {
-                if pool.try_charge(output(tokens)).is_ok() {
-                    model.spent += tokens;
-                }
+                let charged = pool.try_charge(output(tokens));
+                model.spent += charged.map_or(0, |_| tokens);
             }
             Step::GiveUp(index) if !waiting.is_empty() => {
                 let (id, reserving) = waiting.remove(index % waiting.len());

@@ -14,7 +14,7 @@
 mod register;
 // `loom-tests/src/scenario.rs` uses the rest of it.
 #[path = "../../src/sync.rs"]
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, unreachable_pub, unused_imports)]
 mod sync;
 
 mod case;
