@@ -25,17 +25,33 @@ use crate::find::Mutant;
 /// What the model checks need of the repository.
 const COPIED: [&str; 3] = ["src", "loom-tests", "tests/support"];
 
-/// Scenarios that `cargo test` leaves to the long run, under the plain shim, and that see what no other does.
-const LONG: [&str; 9] = [
-    "terms::a_lane_is_used_again_beside_a_reader",
-    "terms::terms_change_among_records",
-    "never_were::two_change_terms_beside_a_reader",
-    "hints::after_a_detour",
-    "hints::refused_accepted_and_reset",
-    "hints::a_look_races_with_raises",
-    "hints::two_look_and_claim",
-    "hints::a_hint_that_is_wrong",
-    "readers::a_writer_and_one_that_is_refused",
+/// Scenarios that `cargo test` leaves to the long run, and that see what no other may see.
+const LONG: [(Suite, &str); 19] = [
+    (Suite::Plain, "terms::a_lane_is_used_again_beside_a_reader"),
+    (Suite::Plain, "terms::terms_change_among_records"),
+    (Suite::Plain, "never_were::two_change_terms_beside_a_reader"),
+    (Suite::Plain, "hints::after_a_detour"),
+    (Suite::Plain, "hints::refused_accepted_and_reset"),
+    (Suite::Plain, "hints::a_look_races_with_raises"),
+    (Suite::Plain, "hints::two_look_and_claim"),
+    (Suite::Plain, "hints::a_hint_that_is_wrong"),
+    (Suite::Plain, "readers::a_writer_and_one_that_is_refused"),
+    (Suite::Ghost, "lanes::lane_0_is_handed_over_exactly"),
+    (Suite::Ghost, "lanes::lane_0_is_handed_over"),
+    (Suite::Ghost, "unwinding::a_holder_unwinds_beside_a_reader"),
+    (Suite::Ghost, "unwinding::a_holder_unwinds_after_a_lost_cas"),
+    (Suite::Ghost, "unwinding::a_change_of_terms_unwinds"),
+    (Suite::Ghost, "detours::two_lanes_and_a_reader"),
+    (
+        Suite::Ghost,
+        "detours::lane_1_is_handed_over_beside_a_reader",
+    ),
+    (Suite::Ghost, "hints::refused_accepted_and_reset"),
+    (
+        Suite::Ghost,
+        "readers::a_reader_that_claims_beside_a_holder_that_comes_back",
+    ),
+    (Suite::Ghost, "trees::terms::a_limit_changes_beside_updates"),
 ];
 
 /// A scenario has no end if it computes for so many times as long as it took on the sources
@@ -97,6 +113,8 @@ impl Suite {
 struct Scenario {
     binary: String,
     name: String,
+    /// Whether it is one of [`LONG`].
+    is_long: bool,
     /// How many seconds it may compute; `None` until it is known how long it takes.
     limit: Option<u64>,
 }
@@ -218,6 +236,7 @@ impl Lab {
             scenarios.extend(names.map(|name| Scenario {
                 binary: binary.clone(),
                 name: name.to_owned(),
+                is_long: LONG.contains(&(suite, name)),
                 limit: None,
             }));
         }
@@ -243,6 +262,7 @@ impl Lab {
         let limited = measured.into_iter().map(|(took, scenario)| Scenario {
             binary: scenario.binary.clone(),
             name: scenario.name.clone(),
+            is_long: scenario.is_long,
             limit: Some(LEAST_SECONDS.max((took * LIMIT).as_secs())),
         });
         Ok(limited.collect())
@@ -257,6 +277,8 @@ impl Lab {
             .arg("--manifest-path")
             .arg(self.tree.path().join("loom-tests/Cargo.toml"))
             .env("CARGO_TARGET_DIR", &self.target)
+            // Little changes from one mutant to the next.
+            .env("CARGO_INCREMENTAL", "1")
             .output()
             .context("run cargo")?;
         let mut binaries = HashMap::new();

@@ -12,7 +12,7 @@ use shuttle::{Config, Runner};
 use token_budget_pool::wait_scenario::{idle, input, pool, reserve, Reserving, Waiting};
 use token_budget_pool::{BudgetPool, Child, Limits, OwnedReservation};
 
-const EXECUTIONS: usize = 1_000;
+const EXECUTIONS: usize = 700;
 const SEED: u64 = 0;
 const THREADS: usize = 3;
 const STEPS: usize = 10;

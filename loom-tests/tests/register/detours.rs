@@ -78,6 +78,7 @@ fn lane_1_is_handed_over_to_one_that_waits() {
 }
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 pub(crate) fn lane_1_is_handed_over_beside_a_reader() {
     case()
         .one_amount()
@@ -104,6 +105,7 @@ fn an_old_head_in_the_claim() {
 
 /// Lane 0 is held by one that comes back, and lane 1 is current.
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 pub(crate) fn two_lanes_and_a_reader() {
     case()
         .one_amount()

@@ -15,7 +15,7 @@ fn full(both: bool) -> Case {
 }
 
 #[test]
-#[cfg_attr(not(feature = "ghost"), ignore = "takes many seconds")]
+#[ignore = "takes many seconds"]
 pub(crate) fn refused_accepted_and_reset() {
     full(true)
         .one_amount()

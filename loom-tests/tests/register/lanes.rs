@@ -48,6 +48,7 @@ pub(crate) fn two_patient_writers_twice() {
 
 /// The second holder must load a head no older than the last that the first set.
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 fn lane_0_is_handed_over() {
     case().role([Put(1)]).role([Put(2), Put(4)]).check(
         [400, 2500],
@@ -57,6 +58,7 @@ fn lane_0_is_handed_over() {
 }
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 fn lane_0_is_handed_over_exactly() {
     case()
         .one_amount()

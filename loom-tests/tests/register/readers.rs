@@ -109,6 +109,7 @@ fn a_reader_that_claims_at_once() {
 
 /// The same where lane 0 is held by one that comes back.
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 pub(crate) fn a_reader_that_claims_beside_a_holder_that_comes_back() {
     case()
         .one_amount()

@@ -26,6 +26,7 @@ fn a_holder_unwinds_exactly() {
 
 /// It unwinds only if the other came first, also in a second attempt.
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 fn a_holder_unwinds_after_a_lost_cas() {
     case()
         .setup([Do(Put(1))])
@@ -35,6 +36,7 @@ fn a_holder_unwinds_after_a_lost_cas() {
 }
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 pub(crate) fn a_holder_unwinds_beside_a_reader() {
     case()
         .one_amount()
@@ -51,6 +53,7 @@ pub(crate) fn a_holder_unwinds_beside_a_reader() {
 }
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 fn a_change_of_terms_unwinds() {
     case()
         .one_amount()

@@ -5,6 +5,7 @@ use super::step::{Add, Limit, Make, Peek, Reset};
 use crate::sync::Event;
 
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 pub(crate) fn a_limit_changes_beside_updates() {
     tree()
         .limit(99)
