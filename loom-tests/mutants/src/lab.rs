@@ -349,10 +349,7 @@ impl Lab {
             .arg(binary)
             // As it goes: what the harness holds back is lost when the process is aborted.
             .args(["--exact", &scenario.name, "--nocapture"])
-            .args(
-                LONG.contains(&&*scenario.name)
-                    .then_some("--include-ignored"),
-            )
+            .args(scenario.is_long.then_some("--include-ignored"))
             .current_dir(self.tree.path().join("loom-tests"))
             .env("RUST_BACKTRACE", "0")
             .stdout(output.try_clone()?)
