@@ -24,11 +24,11 @@ use crate::sync::{self, Event};
 use crate::tree_scenario::{self, TreeScenario};
 
 /// Executions under each scheduler, if the environment does not say otherwise.
-const EXECUTIONS: usize = 1_500;
+const EXECUTIONS: usize = 1_000;
 
 /// A scenario with a tree has one execution where another one has so many. An operation there takes many
 /// more steps.
-const FEWER_OF_TREES: usize = 7;
+const FEWER_OF_TREES: usize = 5;
 
 /// Each run is the same. `SHUTTLE_RANDOM_SEED` in the environment is for another one.
 const SEED: u64 = 0;

@@ -26,7 +26,21 @@ use crate::find::Mutant;
 const COPIED: [&str; 3] = ["src", "loom-tests", "tests/support"];
 
 /// Scenarios that `cargo test` leaves to the long run, and that see what no other may see.
-const LONG: [(Suite, &str); 19] = [
+const LONG: [(Suite, &str); 30] = [
+    (Suite::Plain, "terms::terms_go_home_beside_a_writer"),
+    (Suite::Plain, "terms::two_change_terms"),
+    (Suite::Plain, "terms::terms_change_among_records_exactly"),
+    (Suite::Plain, "hints::a_look_at_a_lane_not_known_here"),
+    (Suite::Plain, "hints::after_a_detour_lane_0_is_still_held"),
+    (Suite::Plain, "lanes::two_patient_writers_twice"),
+    (Suite::Plain, "lanes::lane_0_is_handed_over_beside_a_reader"),
+    (Suite::Plain, "lanes::lane_0_is_handed_over_by_a_refusal"),
+    (Suite::Plain, "lanes::three_writers"),
+    (Suite::Plain, "never_were::only_the_fence_shows_it"),
+    (
+        Suite::Plain,
+        "trees::detours::a_holder_comes_back_beside_a_reader",
+    ),
     (Suite::Plain, "terms::a_lane_is_used_again_beside_a_reader"),
     (Suite::Plain, "terms::terms_change_among_records"),
     (Suite::Plain, "never_were::two_change_terms_beside_a_reader"),

@@ -119,7 +119,7 @@ fn a_look_beside_a_lane_handed_over() {
 
 /// The terms of a lane that the look does not know yet.
 #[test]
-#[cfg_attr(feature = "ghost", ignore = "takes a quarter of a minute")]
+#[ignore = "takes many seconds"]
 pub(crate) fn a_look_at_a_lane_not_known_here() {
     case()
         .one_amount()
@@ -173,6 +173,7 @@ pub(crate) fn after_a_detour() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "ghost"), ignore = "takes many seconds")]
 fn after_a_detour_lane_0_is_still_held() {
     case()
         .patient()

@@ -31,6 +31,7 @@ pub(crate) fn two_writers_twice_exactly() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "ghost"), ignore = "takes many seconds")]
 pub(crate) fn two_patient_writers_twice() {
     case()
         .one_amount()
@@ -74,6 +75,7 @@ fn lane_0_is_handed_over_exactly() {
 
 /// The same by a refusal, which leaves in the claim the head that it saw.
 #[test]
+#[cfg_attr(not(feature = "ghost"), ignore = "takes many seconds")]
 fn lane_0_is_handed_over_by_a_refusal() {
     case()
         .limit(4)
@@ -86,6 +88,7 @@ fn lane_0_is_handed_over_by_a_refusal() {
 
 /// The same with the reader that would see the current slot being written.
 #[test]
+#[cfg_attr(not(feature = "ghost"), ignore = "takes many seconds")]
 pub(crate) fn lane_0_is_handed_over_beside_a_reader() {
     case()
         .one_amount()
@@ -154,7 +157,7 @@ pub(crate) fn a_holder_comes_back_beside_two_writers() {
 }
 
 #[test]
-#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
+#[ignore = "takes many seconds"]
 pub(crate) fn three_writers() {
     case()
         .one_amount()

@@ -44,7 +44,7 @@ pub(crate) fn two_change_terms_beside_a_reader() {
 /// The same, where nothing but the Acquire fence shows the holder of lane 0 that the head has
 /// moved.
 #[test]
-#[cfg_attr(feature = "ghost", ignore = "takes tens of seconds")]
+#[ignore = "takes many seconds"]
 pub(crate) fn only_the_fence_shows_it() {
     lane_1_is_current(Raise(10), &[Begin(1, Put(2)), Begin(2, Put(4))])
         .role([])

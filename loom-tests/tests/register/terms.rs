@@ -20,6 +20,7 @@ pub(crate) fn terms_change_among_records() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "ghost"), ignore = "takes many seconds")]
 pub(crate) fn terms_change_among_records_exactly() {
     case()
         .one_amount()
@@ -32,6 +33,7 @@ pub(crate) fn terms_change_among_records_exactly() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "ghost"), ignore = "takes many seconds")]
 fn two_change_terms() {
     case()
         .one_amount()
@@ -154,6 +156,7 @@ fn terms_go_home_beside_a_reader() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "ghost"), ignore = "takes many seconds")]
 pub(crate) fn terms_go_home_beside_a_writer() {
     case()
         .limit(5)

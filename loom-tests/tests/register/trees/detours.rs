@@ -59,7 +59,7 @@ pub(crate) fn a_holder_comes_back_below() {
 }
 
 #[test]
-#[cfg_attr(feature = "ghost", ignore = "takes minutes")]
+#[ignore = "takes many seconds"]
 pub(crate) fn a_holder_comes_back_beside_a_reader() {
     tree()
         .setup([Do(Make(&[1], 99)), Do(Add(&[1], 1)), Begin(0, Add(&[1], 2))])
