@@ -611,9 +611,21 @@ impl AtomicLink {
         self.touch().fetch_or(value, ordering)
     }
 
+    /// By a load and a compare-and-swap. loom lets a swap see the latest value, whatever its ordering. This one
+    /// sees it only if something has told the thread of it, so that what orders it can be missed.
     pub(crate) fn swap(&self, value: u64, ordering: Ordering) -> u64 {
         self.changed.store(true, Ordering::Relaxed);
-        self.touch().swap(value, ordering)
+        let atomic = self.touch();
+        loop {
+            let was = atomic.load(Ordering::Relaxed);
+            if was == value {
+                return was;
+            }
+            let swapped = atomic.compare_exchange(was, value, ordering, Ordering::Relaxed);
+            if swapped.is_ok() {
+                return was;
+            }
+        }
     }
 
     pub(crate) fn fetch_sub(&self, value: u64, ordering: Ordering) -> u64 {
