@@ -318,18 +318,11 @@ impl Node {
             .read_below(&self.path, false, look, |above, _| above)
     }
 
-    /// Whether some level is closed.
-    pub(crate) fn is_closed(&self) -> bool {
-        let closed = |words: &Words<'_>| State::of(words).is_closed();
+    /// Whether this holds at some level.
+    pub(crate) fn any_level(&self, holds: impl Fn(&State<'_>) -> bool) -> bool {
+        let holds = |words: &Words<'_>| holds(&State::of(words));
         self.root()
-            .read_below(&self.path, true, closed, |above, below| above | below)
-    }
-
-    /// Whether somebody waits at some level.
-    pub(crate) fn is_waited_for(&self) -> bool {
-        let waited_for = |words: &Words<'_>| State::of(words).is_waited_for();
-        self.root()
-            .read_below(&self.path, true, waited_for, |above, below| above | below)
+            .read_below(&self.path, true, holds, |above, below| above | below)
     }
 
     /// The room at one moment on all levels, in each dimension that of the level with the least.

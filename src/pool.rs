@@ -273,10 +273,7 @@ impl BudgetPool {
 
     /// Whether the pool, or one above it, was [closed](Self::close).
     pub fn is_closed(&self) -> bool {
-        match &self.place {
-            Place::Root(_) => self.read(|now| now.is_closed()),
-            Place::Child(node) => node.is_closed(),
-        }
+        self.any_level(|now| now.is_closed())
     }
 
     /// Where in its tree it is, and what it is called. A pool that is not a child is
@@ -527,12 +524,14 @@ impl BudgetPool {
 
     /// Whether somebody waits for this pool or for one above it.
     pub(crate) fn is_waited_for(&self) -> bool {
-        if self.fixed().queue.get().is_none() {
-            return false;
-        }
+        self.fixed().queue.get().is_some() && self.any_level(|now| now.is_waited_for())
+    }
+
+    /// Whether this holds of the pool, or of one above it.
+    fn any_level(&self, holds: impl Fn(&State<'_>) -> bool) -> bool {
         match &self.place {
-            Place::Root(_) => self.read(|now| now.is_waited_for()),
-            Place::Child(node) => node.is_waited_for(),
+            Place::Root(_) => self.read(holds),
+            Place::Child(node) => node.any_level(holds),
         }
     }
 
@@ -568,8 +567,8 @@ impl BudgetPool {
         }
     }
 
-    /// Runs an update that keeps what it does, sees to those that wait, and tells of the thresholds that it
-    /// crossed. Returns the highest of them too.
+    /// Runs a [`Watched`] update. Then gives turns to those that wait, and reports the thresholds that were
+    /// crossed. Also returns the highest of them.
     #[inline(always)]
     pub(crate) fn watched<D: Spends, R>(
         &self,

@@ -287,7 +287,7 @@ impl Lines {
         while let Some((ticket, path, asked)) = self.first(level) {
             let depth = match self.older_elsewhere(&path, level, ticket) {
                 Some(depth) => match in_vain(root, &path, &asked) {
-                    // In the line to which it moves, nobody might tell it.
+                    // It would stand behind others there, and get the error only in its turn.
                     Some(refusal) => {
                         self.end(ticket, level, Err(refusal), woken);
                         continue;

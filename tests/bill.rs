@@ -324,7 +324,7 @@ async fn those_that_wait_for_room_make_their_calls_one_after_the_other() {
     let done = tokio::join!(call(0, PATIENT), call(1, PATIENT), call(2, PATIENT));
     assert!(done.0.is_ok() && done.1.is_err() && done.2.is_ok());
     assert_eq!(world.agrees().calls, 2);
-    // One that loses patience is told what is in its way.
+    // After too long a wait, the error says which limit is in the way.
     let in_flight = pool.try_reserve(Usage::tokens(0, 800)).expect("room");
     let Err(Error::Budget(refused)) = call(0, IMPATIENT).await else {
         panic!("no refusal");

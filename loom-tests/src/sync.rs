@@ -611,8 +611,8 @@ impl AtomicLink {
         self.touch().fetch_or(value, ordering)
     }
 
-    /// By a load and a compare-and-swap. loom lets a swap see the latest value, whatever its ordering. This one
-    /// sees it only if something has told the thread of it, so that what orders it can be missed.
+    /// By a load and a compare-and-swap. A swap of loom's always sees the latest value. The load may see an older
+    /// one, unless an ordering forbids it. So a model notices if that ordering is missing.
     pub(crate) fn swap(&self, value: u64, ordering: Ordering) -> u64 {
         self.changed.store(true, Ordering::Relaxed);
         let atomic = self.touch();

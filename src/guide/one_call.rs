@@ -1,4 +1,6 @@
-use token_budget_pool::{BudgetPool, Price, Rejected, Tokens};
+use std::borrow::Borrow;
+
+use token_budget_pool::{BudgetPool, Price, Rejected, Reservation, Tokens};
 
 use super::client::{self, Client};
 use super::provider::Request;
@@ -13,6 +15,16 @@ pub async fn one_call(
     let estimate = price.worst_case(request.prompt_tokens, request.max_tokens);
     let reservation = pool.try_reserve(estimate)?;
     // ... an error, a panic or an abort up to here gives the reservation back ...
+    send(reservation, price, client, request).await
+}
+
+/// Sends the request for which this is reserved.
+pub async fn send(
+    reservation: Reservation<impl Borrow<BudgetPool>>,
+    price: &Price,
+    client: &Client,
+    request: &Request,
+) -> Result<Tokens, Error> {
     let call = reservation.start();
     // ... and from here on it counts what is reserved.
     let (result, receipt) = match client.send(request).await {

@@ -4,7 +4,7 @@ use token_budget_pool::{BudgetPool, Price, Tokens};
 use tokio::time::timeout;
 
 use super::client::Client;
-use super::one_call::{is_unbilled, Error};
+use super::one_call::{send, Error};
 use super::provider::Request;
 
 /// One call, as soon as there is room for it. Waits for at most `patience`.
@@ -21,18 +21,5 @@ pub async fn call_when_there_is_room(
         // Too long. The refusal says what is in the way.
         Err(_) => pool.try_reserve(estimate)?,
     };
-    let call = reservation.start();
-    match client.send(request).await {
-        Ok(tokens) => {
-            let _ = call.settle(price.usage(tokens));
-            Ok(tokens)
-        }
-        Err(error) => {
-            let _ = match is_unbilled(&error) {
-                true => call.release(),
-                false => call.forfeit(),
-            };
-            Err(error.into())
-        }
-    }
+    send(reservation, price, client, request).await
 }

@@ -21,8 +21,8 @@ struct Subject {
     lock: Lock,
 }
 
-/// The lock that a thread holds to serve, made of an atomic, so that it can look taken to a thread that nothing
-/// has told that it was given back. (loom's own never does.)
+/// The lock that a thread holds to serve. It is an atomic: after it was given back, a thread may still see it
+/// taken, unless an ordering forbids it. (loom's own lock is seen as it is.)
 struct Lock(AtomicU64);
 
 impl Lock {
