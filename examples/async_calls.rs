@@ -8,7 +8,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use token_budget_pool::{Amounts, BudgetPool, Limits, Price, Rates, Rejected, Tokens, Usage, Usd};
+use token_budget_pool::{
+    Amounts, BudgetPool, Limits, Price, Rates, Rejected, TokenCounts, Usage, Usd,
+};
 use tokio::time::{sleep, timeout};
 
 const BUDGET: Usd = Usd::dollars(5);
@@ -32,11 +34,8 @@ impl From<Rejected> for Error {
 /// A stand-in for a provider. The number of the call decides how it goes.
 async fn post(call: u64, price: &Price) -> Result<Usage, Error> {
     sleep(Duration::from_millis(call * 7 % 40)).await;
-    let reply = Tokens {
-        uncached_input: PROMPT_TOKENS,
-        output: 100 + call * 37 % 900,
-        ..Tokens::default()
-    };
+    let reply = TokenCounts::inclusive(PROMPT_TOKENS, 0, 100 + call * 37 % 900)
+        .map_err(|_| Error::Provider)?;
     match call % 10 {
         0 => Err(Error::Provider),
         1 => panic!("a bug in a client library"),

@@ -3,7 +3,7 @@
 //! beside what is spent and reserved, and a thread that is suspended never stops the others.
 //!
 //! ```
-//! use token_budget_pool::{BudgetPool, Limits, Price, Rates, Tokens, Usd};
+//! use token_budget_pool::{BudgetPool, Limits, Price, Rates, TokenCounts, Usd};
 //!
 //! let pool = BudgetPool::new(Limits::unlimited().cost(Usd::dollars(25)));
 //! let price = Price::per_million(Rates::uncached("3", "15"))?;
@@ -13,7 +13,7 @@
 //! let call = reservation.start(); // the request goes out
 //!
 //! // After it: settle what it used. The rest goes back.
-//! let used = Tokens { uncached_input: 1_000, output: 120, ..Tokens::default() };
+//! let used = TokenCounts::inclusive(1_000, 0, 120)?; // prompt, cached, output: as OpenAI counts
 //! let receipt = call.settle(price.usage(used));
 //! assert_eq!(receipt.spent.cost.to_string(), "0.0048");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -196,6 +196,7 @@ mod serde_fields;
 mod snapshot;
 mod sync;
 mod threshold;
+mod token_counts;
 mod tree_snapshot;
 mod usage;
 mod wait;
@@ -209,13 +210,14 @@ pub use level::{InvalidChild, Label, Level};
 pub use limits::Limits;
 pub use money::{InvalidUsd, ParseUsdError, Usd};
 pub use pool::BudgetPool;
-pub use price::{InvalidPrice, Price, Rates, Tokens};
+pub use price::{InvalidPrice, Price, Rates};
 pub use receipt::{Excess, Receipt};
 pub use record::{BudgetExceeded, Caps, InvalidCap, Totals};
 pub use rejection::{Exceeded, Reason, Rejected};
 pub use reservation::{OwnedReservation, Reservation};
 pub use snapshot::Snapshot;
 pub use threshold::{InvalidThreshold, Threshold};
+pub use token_counts::{InvalidTokenCounts, ReportedCount, TokenCounts};
 pub use tree_snapshot::TreeSnapshot;
 pub use usage::{Amounts, Spent, Usage};
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::decimal::{self, Flaw, Quoted};
 use crate::money::Usd;
+use crate::token_counts::TokenCounts;
 use crate::usage::Usage;
 
 const TOKENS_PER_MILLION: u128 = 1_000_000;
@@ -12,51 +13,109 @@ const TOKENS_PER_MILLION: u128 = 1_000_000;
 /// In the unit of a [`Price`]: a thousandth of a dollar per million tokens.
 const LOWEST_PER_MILLION: u64 = 1_000_000;
 
-/// The list price of a model: four rates, each exact to a nano-dollar per million tokens.
+/// The list price of a model: a rate for each kind of token, exact to a nano-dollar per million tokens.
 ///
-/// The rates are of the four kinds of token that providers price apart: input that is not in a cache, output,
-/// input read from a cache, input written to one. Where a write is priced by how long
-/// it is kept, or input by how long the prompt is, each has a `Price` of its own.
+/// The kinds are those that providers price apart: input that is not in a cache, output, input read from a
+/// cache, and input written to one, for minutes or for an hour. Some providers charge more for all of a call
+/// whose prompt is long: [`above`](Price::above).
 ///
-/// With the feature `serde` a price is read straight from a model's entry in LiteLLM's price list
-/// (`input_cost_per_token` and so on) or in OpenRouter's (`prompt`, `completion`, `input_cache_read`,
-/// `input_cache_write`), as [`per_token_rounded`](Price::per_token_rounded) reads it. Numbers and texts
-/// will do. Other fields are ignored: fees per request, image or search, reasoning tokens at a rate of
-/// their own, cache writes for an hour, and rates above some length of the prompt
-/// (`..._above_200k_tokens`). A call that pays any of these costs more than this price says, so add
-/// them with [`Usage::checked_add`]. Without a rate
+/// A table of models is not here, since prices change more often than this crate. Take them from where you
+/// trust them. The guide shows the crate `genai-prices`. With the feature `serde` a price is read straight from a
+/// model's entry in LiteLLM's price list (`input_cost_per_token` and so on) or in OpenRouter's (`prompt`,
+/// `completion`, `input_cache_read`, `input_cache_write`), as [`per_token_rounded`](Price::per_token_rounded)
+/// reads it. Numbers and texts will do. LiteLLM's rates for cache writes for an hour (`..._above_1hr`) and for
+/// long prompts (`..._above_200k_tokens`) are read too. Other fields are ignored: fees per
+/// request, image or search, and reasoning tokens at a rate of their own. A call that pays any of these costs
+/// more than this price says, so add them with [`Usage::checked_add`]. Without a rate
 /// for cache reads or writes, or with one of zero for writes, these cost what uncached input costs. A
 /// number so small that the JSON reader takes it for zero is zero.
 ///
 /// # Examples
 ///
 /// ```
-/// use token_budget_pool::{Price, Rates, Tokens, Usd};
+/// use token_budget_pool::{Price, Rates, TokenCounts, Usd};
 ///
 /// let price = Price::per_million(Rates {
 ///     uncached_input: "3",
 ///     output: "15",
 ///     cache_read: "0.30",
 ///     cache_write: "3.75",
+///     cache_write_1h: Some("6"),
 /// })?;
-/// let usage = price.usage(Tokens {
-///     uncached_input: 20,
-///     output: 500,
-///     cache_read: 10_000,
-///     cache_write: 2_000,
-/// });
+/// let usage = price.usage(TokenCounts::exclusive(20, 10_000, 2_000, 500)?);
 /// assert_eq!(usage.input_tokens, 12_020);
 /// assert_eq!(usage.output_tokens, 500);
 /// assert_eq!(usage.cost, Some(Usd::from_nanos(18_060_000)));
-/// # Ok::<(), token_budget_pool::InvalidPrice>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-// Each field in nano-dollars per million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Price {
+    rates: PerMillion,
+    /// What prompts cost that are longer than so many tokens.
+    above: Option<(u64, PerMillion)>,
+}
+
+/// Nano-dollars per million tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct PerMillion {
     uncached_input: u64,
     output: u64,
     cache_read: u64,
     cache_write: u64,
+    /// `None` is unknown.
+    cache_write_1h: Option<u64>,
+}
+
+impl PerMillion {
+    const FREE: PerMillion = PerMillion {
+        uncached_input: 0,
+        output: 0,
+        cache_read: 0,
+        cache_write: 0,
+        cache_write_1h: Some(0),
+    };
+
+    /// The higher one of each.
+    fn max(self, other: PerMillion) -> PerMillion {
+        PerMillion {
+            uncached_input: self.uncached_input.max(other.uncached_input),
+            output: self.output.max(other.output),
+            cache_read: self.cache_read.max(other.cache_read),
+            cache_write: self.cache_write.max(other.cache_write),
+            // A rate that is unknown may be higher than any.
+            cache_write_1h: match (self.cache_write_1h, other.cache_write_1h) {
+                (Some(one), Some(another)) => Some(one.max(another)),
+                _ => None,
+            },
+        }
+    }
+
+    /// The highest rate for input that is known.
+    fn dearest_input(&self) -> u64 {
+        self.uncached_input
+            .max(self.cache_read)
+            .max(self.cache_write)
+            .max(self.cache_write_1h.unwrap_or(0))
+    }
+
+    fn cost(&self, counts: TokenCounts) -> Option<Usd> {
+        let for_an_hour = counts.cache_write_1h();
+        let for_minutes = counts.cache_write() - for_an_hour;
+        let hour_rate = match for_an_hour {
+            0 => 0,
+            _ => self.cache_write_1h?,
+        };
+        // A product of two u64 fits; several such products together may not.
+        let cost = |tokens, rate| u128::from(tokens) * u128::from(rate);
+        let cost = cost(counts.uncached_input(), self.uncached_input)
+            .checked_add(cost(counts.output(), self.output))
+            .and_then(|sum| sum.checked_add(cost(counts.cache_read(), self.cache_read)))
+            .and_then(|sum| sum.checked_add(cost(for_minutes, self.cache_write)))
+            .and_then(|sum| sum.checked_add(cost(for_an_hour, hour_rate)))
+            .map(|sum| sum.div_ceil(TOKENS_PER_MILLION))
+            .and_then(|nanos| u64::try_from(nanos).ok());
+        Some(cost.map_or(Usd::MAX, Usd::from_nanos))
+    }
 }
 
 /// The rates of a [`Price`], as text.
@@ -71,8 +130,11 @@ pub struct Rates<'a> {
     pub output: &'a str,
     /// Of input tokens that are read from a cache.
     pub cache_read: &'a str,
-    /// Of input tokens that are written to a cache.
+    /// Of input tokens that are written to a cache, for some minutes or for as long as the provider likes.
     pub cache_write: &'a str,
+    /// Of input tokens that are written to a cache for an hour. With `None` the cost of a call that has such
+    /// tokens is unknown.
+    pub cache_write_1h: Option<&'a str>,
 }
 
 impl<'a> Rates<'a> {
@@ -83,57 +145,17 @@ impl<'a> Rates<'a> {
             output,
             cache_read: input,
             cache_write: input,
+            cache_write_1h: None,
         }
     }
-}
-
-/// The tokens of one call by how they are priced. No token may be counted as two kinds, or it is paid
-/// twice. An answer without a usage is not `Tokens::default()`, which is priced at zero.
-///
-/// Anthropic's `input_tokens` leaves cached tokens out and is `uncached_input` as it is. OpenAI's
-/// `prompt_tokens` (`input_tokens` in its Responses API) includes them: subtract first.
-///
-/// # Examples
-///
-/// ```
-/// use token_budget_pool::{Price, Rates, Tokens, Usd};
-///
-/// let price = Price::per_million(Rates {
-///     cache_read: "1.25",
-///     ..Rates::uncached("2.50", "10")
-/// })?;
-/// let (prompt_tokens, cached_tokens, completion_tokens) = (12_000, 10_000, 500);
-/// let tokens = Tokens {
-///     uncached_input: prompt_tokens - cached_tokens,
-///     cache_read: cached_tokens,
-///     output: completion_tokens,
-///     ..Tokens::default()
-/// };
-/// let usage = price.usage(tokens);
-/// assert_eq!(usage.input_tokens, prompt_tokens);
-/// assert_eq!(usage.cost, Some("0.0225".parse()?));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Tokens {
-    /// Input that is in no cache.
-    pub uncached_input: u64,
-    /// Output.
-    pub output: u64,
-    /// Input that is read from a cache.
-    pub cache_read: u64,
-    /// Input that is written to a cache.
-    pub cache_write: u64,
 }
 
 impl Price {
     /// The price of a model that costs nothing. A model whose price you do not know is not this: give
     /// its usage as [`Usage::tokens`], at an unknown cost.
     pub const FREE: Price = Price {
-        uncached_input: 0,
-        output: 0,
-        cache_read: 0,
-        cache_write: 0,
+        rates: PerMillion::FREE,
+        above: None,
     };
 
     /// A price in dollars per token, the unit of LiteLLM's and OpenRouter's lists. The texts are read
@@ -211,71 +233,120 @@ impl Price {
             })
         };
         Ok(Price {
-            uncached_input: rate("uncached_input", rates.uncached_input)?,
-            output: rate("output", rates.output)?,
-            cache_read: rate("cache_read", rates.cache_read)?,
-            cache_write: rate("cache_write", rates.cache_write)?,
+            rates: PerMillion {
+                uncached_input: rate("uncached_input", rates.uncached_input)?,
+                output: rate("output", rates.output)?,
+                cache_read: rate("cache_read", rates.cache_read)?,
+                cache_write: rate("cache_write", rates.cache_write)?,
+                cache_write_1h: rates
+                    .cache_write_1h
+                    .map(|text| rate("cache_write_1h", text))
+                    .transpose()?,
+            },
+            above: None,
         })
     }
 
-    /// What a million input tokens cost that are in no cache.
+    /// The same price up to so many tokens of input, cached or not, and another one for calls with more. The whole
+    /// call is then charged at the other one, its output too, as Anthropic, Google and OpenAI do.
+    ///
+    /// A price has one such step. With a second one, this price is never lower than you meant, and in
+    /// between it is higher: the step is at the lower number of tokens, to the higher one of each rate.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use token_budget_pool::{Price, Rates, TokenCounts};
+    ///
+    /// let price = Price::per_million(Rates::uncached("3", "15"))?
+    ///     .above(200_000, Price::per_million(Rates::uncached("6", "22.50"))?);
+    /// let cost = |prompt: u64| Ok::<_, token_budget_pool::InvalidTokenCounts>(
+    ///     price.usage(TokenCounts::inclusive(prompt, 0, 1_000)?).cost.unwrap().to_string(),
+    /// );
+    /// assert_eq!(cost(200_000)?, "0.615");
+    /// assert_eq!(cost(200_001)?, "1.222506");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn above(self, prompt_tokens: u64, dearer: Price) -> Price {
+        let step =
+            |one: Option<(u64, PerMillion)>, other: Option<(u64, PerMillion)>| match (one, other) {
+                (Some((one_from, one)), Some((other_from, other))) => {
+                    Some((one_from.min(other_from), one.max(other)))
+                }
+                _ => one.or(other),
+            };
+        Price {
+            rates: self.rates,
+            above: step(
+                step(self.above, Some((prompt_tokens, dearer.rates))),
+                dearer.above,
+            ),
+        }
+    }
+
+    /// The price of calls with this many tokens of input, cached or not, without a [step](Price::above).
+    #[must_use]
+    pub fn of_prompt(&self, prompt_tokens: u64) -> Price {
+        Price {
+            rates: match self.above {
+                Some((most, rates)) if prompt_tokens > most => rates,
+                _ => self.rates,
+            },
+            above: None,
+        }
+    }
+
+    /// What a million input tokens cost that are in no cache. This and the next ones are the rates below the
+    /// [step](Price::above), if there is one.
     pub const fn uncached_input_per_million(&self) -> Usd {
-        Usd::from_nanos(self.uncached_input)
+        Usd::from_nanos(self.rates.uncached_input)
     }
 
     /// What a million output tokens cost: what
-    /// [`BudgetPool::try_reserve_up_to`](crate::BudgetPool::try_reserve_up_to) asks for.
+    /// [`BudgetPool::try_reserve_up_to`](crate::BudgetPool::try_reserve_up_to) asks for. (If the price has a
+    /// [step](Price::above): `price.of_prompt(prompt_tokens).output_per_million()`.)
     pub const fn output_per_million(&self) -> Usd {
-        Usd::from_nanos(self.output)
+        Usd::from_nanos(self.rates.output)
     }
 
     /// What a million input tokens cost that are read from a cache.
     pub const fn cache_read_per_million(&self) -> Usd {
-        Usd::from_nanos(self.cache_read)
+        Usd::from_nanos(self.rates.cache_read)
     }
 
     /// What a million input tokens cost that are written to a cache.
     pub const fn cache_write_per_million(&self) -> Usd {
-        Usd::from_nanos(self.cache_write)
+        Usd::from_nanos(self.rates.cache_write)
+    }
+
+    /// What a million input tokens cost that are written to a cache for an hour, if that is known.
+    pub fn cache_write_1h_per_million(&self) -> Option<Usd> {
+        self.rates.cache_write_1h.map(Usd::from_nanos)
     }
 
     /// What a call of these tokens used, with its cost.
     ///
-    /// The cost is summed exactly and rounded once, up, to the nano-dollar. The input tokens of the result are
-    /// the sum of the three kinds.
-    ///
-    /// A cost of more than [`Usd::MAX`] is [`Usd::MAX`], and so is that of more than `u64::MAX` input
-    /// tokens, which are just that many. No lower limit on cost admits such a call.
-    pub fn usage(&self, tokens: Tokens) -> Usage {
-        let input = u128::from(tokens.uncached_input)
-            + u128::from(tokens.cache_read)
-            + u128::from(tokens.cache_write);
+    /// A cost that the provider [reported](TokenCounts::at_cost) is the cost. Otherwise it is summed
+    /// exactly and rounded once, up, to the nano-dollar. It is unknown (`None`) if there are cache writes for
+    /// an hour and this price has no rate for them. A cost of more than [`Usd::MAX`] is [`Usd::MAX`].
+    pub fn usage(&self, counts: TokenCounts) -> Usage {
+        let Price { rates, .. } = self.of_prompt(counts.input());
         Usage {
-            input_tokens: u64::try_from(input).unwrap_or(u64::MAX),
-            output_tokens: tokens.output,
-            cost: Some(match self.cost(tokens) {
-                Some(cost) if input <= u64::MAX.into() => cost,
-                _ => Usd::MAX,
-            }),
+            cost: counts.reported_cost().or_else(|| rates.cost(counts)),
+            ..Usage::from(counts)
         }
-    }
-
-    fn cost(&self, tokens: Tokens) -> Option<Usd> {
-        // A product of two u64 fits; four such products together may not.
-        let cost = |tokens, rate| u128::from(tokens) * u128::from(rate);
-        let cost = cost(tokens.uncached_input, self.uncached_input)
-            .checked_add(cost(tokens.output, self.output))?
-            .checked_add(cost(tokens.cache_read, self.cache_read))?
-            .checked_add(cost(tokens.cache_write, self.cache_write))?
-            .div_ceil(TOKENS_PER_MILLION);
-        u64::try_from(cost).ok().map(Usd::from_nanos)
     }
 
     /// The most that the tokens of one answer to a prompt of this many can cost: what to reserve for a
     /// call. Not in it are more than one answer (`n`: multiply `max_output`), tokens that tools of the
-    /// provider add to the prompt, and fees per request. All of the prompt costs the highest of the three rates for input (a write to a cache often costs more than
-    /// uncached input), and the output is as long as it may get. A cost of more than [`Usd::MAX`] is
-    /// [`Usd::MAX`], as in [`usage`](Price::usage).
+    /// provider add to the prompt, and fees per request. All of the prompt costs the highest of the rates for
+    /// input (a write to a cache often costs more than uncached input), at the [step](Price::above) where a prompt
+    /// of this many tokens is or at the one before it. The output is as long as it may get. A cost of more than
+    /// [`Usd::MAX`] is [`Usd::MAX`], as in [`usage`](Price::usage).
+    ///
+    /// A rate for cache writes for an hour counts if the price has one. If your calls write for minutes at
+    /// most, reserve `price.usage(TokenCounts::exclusive(0, 0, prompt_tokens, max_output)?)`.
     ///
     /// # Examples
     ///
@@ -287,6 +358,7 @@ impl Price {
     ///     output: "15",
     ///     cache_read: "0.30",
     ///     cache_write: "3.75",
+    ///     cache_write_1h: None,
     /// })?;
     /// let estimate = price.worst_case(2_000, 1_000);
     /// assert_eq!((estimate.input_tokens, estimate.output_tokens), (2_000, 1_000));
@@ -294,19 +366,17 @@ impl Price {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn worst_case(&self, prompt_tokens: u64, max_output: u64) -> Usage {
-        let input = self
-            .uncached_input
-            .max(self.cache_read)
-            .max(self.cache_write);
-        let dearest = Price {
-            uncached_input: input,
-            ..*self
+        // The prompt may turn out to be shorter.
+        let (short, long) = (self.rates, self.of_prompt(prompt_tokens).rates);
+        let dearest = PerMillion {
+            uncached_input: short.dearest_input().max(long.dearest_input()),
+            ..short.max(long)
         };
-        dearest.usage(Tokens {
-            uncached_input: prompt_tokens,
-            output: max_output,
-            ..Tokens::default()
-        })
+        let counts = TokenCounts::of_uncached(prompt_tokens, max_output);
+        Usage {
+            cost: dearest.cost(counts),
+            ..Usage::from(counts)
+        }
     }
 }
 
@@ -350,40 +420,55 @@ impl Error for InvalidPrice {}
 
 #[cfg(feature = "serde")]
 mod list {
+    use std::collections::BTreeMap;
     use std::fmt;
 
-    use serde::de::value::MapAccessDeserializer;
-    use serde::de::{Deserialize, Deserializer, Error, MapAccess, Unexpected, Visitor};
+    use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Unexpected, Visitor};
 
-    use super::Price;
+    use super::{PerMillion, Price};
     use crate::decimal;
-    use crate::serde_fields;
 
-    /// A model's entry in a price list, in dollars per token.
-    #[derive(serde::Deserialize)]
-    struct Entry {
-        #[serde(
-            alias = "prompt",
-            deserialize_with = "serde_fields::input_cost_per_token"
-        )]
-        input_cost_per_token: Rate,
-        #[serde(
-            alias = "completion",
-            deserialize_with = "serde_fields::output_cost_per_token"
-        )]
-        output_cost_per_token: Rate,
-        #[serde(
-            default,
-            alias = "input_cache_read",
-            deserialize_with = "serde_fields::cache_read_input_token_cost"
-        )]
-        cache_read_input_token_cost: Option<Rate>,
-        #[serde(
-            default,
-            alias = "input_cache_write",
-            deserialize_with = "serde_fields::cache_creation_input_token_cost"
-        )]
-        cache_creation_input_token_cost: Option<Rate>,
+    /// A rate of an entry, by the name that LiteLLM has for it, and by OpenRouter's.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    enum Kind {
+        UncachedInput,
+        Output,
+        CacheRead,
+        CacheWrite,
+        CacheWrite1h,
+    }
+
+    const INPUT: &str = "input_cost_per_token";
+    const OUTPUT: &str = "output_cost_per_token";
+
+    impl Kind {
+        /// And for prompts above how many tokens; from 0 on, if the name does not say.
+        fn of(field: &str) -> Option<(Kind, u64)> {
+            let (kind, above) = match field {
+                "prompt" => (Kind::UncachedInput, ""),
+                "completion" => (Kind::Output, ""),
+                "input_cache_read" => (Kind::CacheRead, ""),
+                "input_cache_write" => (Kind::CacheWrite, ""),
+                _ => [
+                    (INPUT, Kind::UncachedInput),
+                    (OUTPUT, Kind::Output),
+                    ("cache_read_input_token_cost", Kind::CacheRead),
+                    (
+                        "cache_creation_input_token_cost_above_1hr",
+                        Kind::CacheWrite1h,
+                    ),
+                    ("cache_creation_input_token_cost", Kind::CacheWrite),
+                ]
+                .into_iter()
+                .find_map(|(name, kind)| Some((kind, field.strip_prefix(name)?)))?,
+            };
+            if above.is_empty() {
+                return Some((kind, 0));
+            }
+            let thousands = above.strip_prefix("_above_")?.strip_suffix("k_tokens")?;
+            let tokens = thousands.parse::<u64>().ok()?.checked_mul(1_000)?;
+            (tokens > 0).then_some((kind, tokens))
+        }
     }
 
     /// In nano-dollars per million tokens.
@@ -391,23 +476,7 @@ mod list {
 
     impl<'de> Deserialize<'de> for Price {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Price, D::Error> {
-            let entry = deserializer.deserialize_map(EntryVisitor)?;
-            let Rate(uncached_input) = entry.input_cost_per_token;
-            let Rate(output) = entry.output_cost_per_token;
-            let written = entry.cache_creation_input_token_cost;
-            Ok(Price {
-                uncached_input,
-                output,
-                cache_read: entry
-                    .cache_read_input_token_cost
-                    .map_or(uncached_input, |Rate(rate)| rate),
-                // Providers that do not price writes are listed with null or with zero. What is not in
-                // the cache is then ordinary input, and not free.
-                cache_write: written
-                    .map(|Rate(rate)| rate)
-                    .filter(|&rate| rate > 0)
-                    .unwrap_or(uncached_input),
-            })
+            deserializer.deserialize_map(EntryVisitor)
         }
     }
 
@@ -415,14 +484,57 @@ mod list {
     struct EntryVisitor;
 
     impl<'de> Visitor<'de> for EntryVisitor {
-        type Value = Entry;
+        type Value = Price;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a model's entry in a price list")
         }
 
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
-            Entry::deserialize(MapAccessDeserializer::new(map))
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Price, A::Error> {
+            let mut rates = BTreeMap::new();
+            while let Some(field) = map.next_key::<String>()? {
+                let Some(rate) = Kind::of(&field) else {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                };
+                let named = |error| A::Error::custom(format_args!("{field}: {error}"));
+                let value = match rate {
+                    (Kind::UncachedInput | Kind::Output, 0) => map.next_value().map(Some),
+                    _ => map.next_value::<Option<Rate>>(),
+                };
+                if rates.insert(rate, value.map_err(named)?).is_some() {
+                    return Err(A::Error::custom(format_args!("{field}: there are two")));
+                }
+            }
+            let get = |kind, above| rates.get(&(kind, above))?.as_ref().map(|&Rate(rate)| rate);
+            let input =
+                get(Kind::UncachedInput, 0).ok_or_else(|| A::Error::missing_field(INPUT))?;
+            let output = get(Kind::Output, 0).ok_or_else(|| A::Error::missing_field(OUTPUT))?;
+            let price = |above| {
+                let uncached_input = get(Kind::UncachedInput, above).unwrap_or(input);
+                let or_uncached = |rate: Option<u64>| rate.unwrap_or(uncached_input);
+                // Providers that do not price writes are listed with null or with zero. What is not in
+                // the cache is then ordinary input, and not free.
+                let written = get(Kind::CacheWrite, above).filter(|&rate| rate > 0);
+                Price {
+                    rates: PerMillion {
+                        uncached_input,
+                        output: get(Kind::Output, above).unwrap_or(output),
+                        cache_read: or_uncached(get(Kind::CacheRead, above)),
+                        cache_write: or_uncached(written),
+                        cache_write_1h: get(Kind::CacheWrite1h, above)
+                            .or((uncached_input == 0).then_some(0)),
+                    },
+                    above: None,
+                }
+            };
+            let steps = rates
+                .keys()
+                .map(|&(_, above)| above)
+                .filter(|&above| above > 0);
+            Ok(steps.fold(price(0), |cheaper, above| {
+                cheaper.above(above, price(above))
+            }))
         }
     }
 
@@ -468,13 +580,8 @@ mod tests {
         Rates::uncached(rate, rate)
     }
 
-    fn tokens(uncached_input: u64, output: u64, cache_read: u64, cache_write: u64) -> Tokens {
-        Tokens {
-            uncached_input,
-            output,
-            cache_read,
-            cache_write,
-        }
+    fn tokens(input: u64, output: u64, cache_read: u64, cache_write: u64) -> TokenCounts {
+        TokenCounts::exclusive(input, cache_read, cache_write, output).unwrap()
     }
 
     #[test]
@@ -532,6 +639,10 @@ mod tests {
                 output: "3e-06",
                 ..one
             }),
+            Price::per_million(Rates {
+                cache_write_1h: Some("free"),
+                ..one
+            }),
         ];
         let messages = [
             r#"uncached_input: "-1" is not a decimal number such as 0.25 or 2.5e-07"#,
@@ -539,6 +650,7 @@ mod tests {
             r#"cache_read: "1e999999999999" is more than fits"#,
             r#"cache_write: "" is not a decimal number such as 0.25 or 2.5e-07"#,
             r#"output: "3e-06" dollars per million tokens is too cheap: is it a price per token?"#,
+            r#"cache_write_1h: "free" is not a decimal number such as 0.25 or 2.5e-07"#,
         ];
         for (error, message) in errors.into_iter().zip(messages) {
             assert_eq!(error.unwrap_err().to_string(), message);
@@ -552,11 +664,13 @@ mod tests {
             output: "10",
             cache_read: "100",
             cache_write: "1000",
+            cache_write_1h: Some("10000"),
         })
         .unwrap();
-        let usage = price.usage(tokens(2, 3, 5, 7));
+        let counts = tokens(2, 3, 5, 7).one_hour_writes(4).unwrap();
+        let usage = price.usage(counts);
         assert_eq!((usage.input_tokens, usage.output_tokens), (14, 3));
-        assert_eq!(usage.cost, Usd::from_micros(2 + 30 + 500 + 7_000));
+        assert_eq!(usage.cost, Usd::from_micros(2 + 30 + 500 + 3_000 + 40_000));
         assert_eq!(
             Price::FREE.usage(tokens(1, 1, 1, 1)),
             Usage::tokens(3, 1).cost(Usd::ZERO)
@@ -581,10 +695,6 @@ mod tests {
         let free = Price::FREE;
         let usage = free.usage(tokens(u64::MAX, u64::MAX, 0, 0));
         assert_eq!(usage.cost, Some(Usd::ZERO));
-        for too_many in [tokens(u64::MAX, 7, 1, 0), tokens(u64::MAX, 7, 0, 1)] {
-            let most = Usage::tokens(u64::MAX, 7).cost(Usd::MAX);
-            assert_eq!(free.usage(too_many), most);
-        }
 
         let dear = Price::per_million(all("18446744073.709551615")).unwrap();
         let usage = dear.usage(tokens(0, 1_000_000, 0, 0));
@@ -602,21 +712,73 @@ mod tests {
 
     #[test]
     fn the_worst_case_is_the_dearest_way_to_read_the_prompt() {
-        for rates in [["9", "1", "2"], ["1", "9", "2"], ["1", "2", "9"]] {
-            let [uncached_input, cache_read, cache_write] = rates;
+        let expected = Usage::tokens(3, 5).cost(Usd::from_nanos(27_000 + 50_000));
+        for rates in [
+            ["9", "1", "2", "3"],
+            ["1", "9", "2", "3"],
+            ["1", "2", "9", "3"],
+            ["1", "2", "3", "9"],
+        ] {
+            let [uncached_input, cache_read, cache_write, for_an_hour] = rates;
             let price = Price::per_million(Rates {
                 uncached_input,
                 output: "10",
                 cache_read,
                 cache_write,
+                cache_write_1h: Some(for_an_hour),
             })
             .unwrap();
-            let worst = price.worst_case(3, 5);
+            assert_eq!(price.worst_case(3, 5), expected, "{rates:?}");
+            // Wherever the prompt ends up, and though the other price has no such rate.
+            let cheap = Price::per_million(Rates::uncached("1", "1")).unwrap();
+            for both in [price.above(2, cheap), cheap.above(2, price)] {
+                assert_eq!(both.worst_case(3, 5), expected, "{rates:?}");
+            }
             assert_eq!(
-                worst,
-                Usage::tokens(3, 5).cost(Usd::from_nanos(27_000 + 50_000))
+                cheap.above(3, price).worst_case(3, 5),
+                cheap.worst_case(3, 5)
             );
         }
+    }
+
+    #[test]
+    fn all_of_a_call_with_a_long_prompt_costs_more() {
+        let rates = |input, output| Price::per_million(Rates::uncached(input, output)).unwrap();
+        let price = rates("1", "10").above(10, rates("2", "20"));
+        let micros = |counts| price.usage(counts).cost.unwrap().as_nanos() / 1_000;
+        assert_eq!(micros(tokens(10, 5, 0, 0)), 10 + 50);
+        assert_eq!(micros(tokens(11, 5, 0, 0)), 22 + 100);
+        // What is cached is part of the prompt.
+        assert_eq!(micros(tokens(4, 5, 3, 3)), 10 + 50);
+        assert_eq!(micros(tokens(4, 5, 3, 4)), 22 + 100);
+        assert_eq!(price.of_prompt(10), rates("1", "10"));
+        assert_eq!(price.of_prompt(11), rates("2", "20"));
+    }
+
+    #[test]
+    fn of_two_steps_the_lower_begins_at_the_dearest_rates() {
+        let rates = |input, output| Price::per_million(Rates::uncached(input, output)).unwrap();
+        let (base, second, third) = (rates("1", "1"), rates("2", "9"), rates("3", "4"));
+        let expected = base.above(10, rates("3", "9"));
+        assert_eq!(base.above(10, second).above(20, third), expected);
+        assert_eq!(base.above(20, third).above(10, second), expected);
+        assert_eq!(base.above(10, second.above(20, third)), expected);
+    }
+
+    #[test]
+    fn cache_writes_for_an_hour_without_a_rate_cost_nobody_knows_what() {
+        let price = Price::per_million(all("1")).unwrap();
+        assert!(price.usage(tokens(1, 1, 1, 1)).cost.is_some());
+        let counts = tokens(1, 1, 1, 1).one_hour_writes(1).unwrap();
+        assert_eq!(price.usage(counts), Usage::tokens(3, 1));
+    }
+
+    #[test]
+    fn a_cost_that_the_provider_reports_is_the_cost() {
+        let price = Price::per_million(all("1")).unwrap();
+        let cost = Usd::from_nanos(16_061_400);
+        let counts = tokens(900, 69, 0, 0).at_cost(cost);
+        assert_eq!(price.usage(counts), Usage::tokens(900, 69).cost(cost));
     }
 
     #[cfg(feature = "serde")]
@@ -627,6 +789,7 @@ mod tests {
         let full = r#"{"litellm_provider": "anthropic", "max_tokens": 64000,
             "input_cost_per_token": 3e-06, "output_cost_per_token": 1.5e-05,
             "cache_read_input_token_cost": 3e-07, "cache_creation_input_token_cost": 3.75e-06,
+            "cache_creation_input_token_cost_above_1hr": 6e-06,
             "input_cost_per_token_above_200k_tokens": 6e-06}"#;
         assert_eq!(
             read(full),
@@ -635,11 +798,29 @@ mod tests {
                 output: "15",
                 cache_read: "0.3",
                 cache_write: "3.75",
+                cache_write_1h: Some("6"),
+            })
+            .map(|price: Price| {
+                let dearer = Rates {
+                    uncached_input: "6",
+                    output: "15",
+                    cache_read: "6",
+                    cache_write: "6",
+                    cache_write_1h: None,
+                };
+                price.above(200_000, Price::per_million(dearer).unwrap())
             })
         );
         let openrouter = r#"{"prompt": "0.000003", "completion": "0.000015", "image": "0.0048",
             "input_cache_read": "0.0000003", "input_cache_write": "0.00000375"}"#;
-        assert_eq!(read(openrouter), read(full));
+        assert_eq!(
+            read(openrouter),
+            price(Rates {
+                cache_read: "0.3",
+                cache_write: "3.75",
+                ..Rates::uncached("3", "15")
+            })
+        );
         for none in [
             "",
             r#", "cache_creation_input_token_cost": null"#,
@@ -671,6 +852,28 @@ mod tests {
             let refusal = refusal(input);
             assert!(refusal.starts_with("input_cost_per_token: "), "{refusal}");
             assert!(refusal.contains("dollars per token"), "{refusal}");
+        }
+        for (field, value, flaw) in [
+            ("prompt", "1", "there are two"),
+            (
+                "cache_creation_input_token_cost_above_1hr",
+                "-1",
+                "dollars per token",
+            ),
+            (
+                "input_cost_per_token_above_128k_tokens",
+                "\"x\"",
+                "dollars per token",
+            ),
+        ] {
+            let json = format!(
+                r#"{{"input_cost_per_token": 1, "output_cost_per_token": 1, "{field}": {value}}}"#
+            );
+            let error = serde_json::from_str::<Price>(&json)
+                .unwrap_err()
+                .to_string();
+            assert!(error.starts_with(&format!("{field}: ")), "{error}");
+            assert!(error.contains(flaw), "{error}");
         }
         let array = serde_json::from_str::<Price>("[1e-06, 1e-06, 1e-06, 1e-06]");
         let array = array.unwrap_err().to_string();

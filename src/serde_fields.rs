@@ -37,10 +37,6 @@ named!(
     closed,
     label,
     snapshot,
-    input_cost_per_token,
-    output_cost_per_token,
-    cache_read_input_token_cost,
-    cache_creation_input_token_cost,
 );
 
 /// The children of a tree, of at most as many levels as a tree can have.

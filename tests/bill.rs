@@ -38,7 +38,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use token_budget_pool::{BudgetPool, Child, Limits, Price, Rates, Tokens, Usage, Usd};
+use token_budget_pool::{BudgetPool, Child, Limits, Price, Rates, TokenCounts, Usage, Usd};
 use tokio::task::{yield_now, JoinSet};
 use tokio::time::timeout;
 
@@ -111,7 +111,7 @@ async fn the_pool_counts_what_the_provider_bills() {
         let (pool, request_) = (world.pool.clone(), request("one", Goes::Well(output)));
         completed.spawn(async move {
             let done = one_call::one_call(&pool, &price, &client, &request_).await;
-            assert_eq!(done.expect("an answer").output, output);
+            assert_eq!(done.expect("an answer").output(), output);
         });
 
         let pool = world.pool.clone();
@@ -124,7 +124,7 @@ async fn the_pool_counts_what_the_provider_bills() {
             let done =
                 retries::call_with_retries(IMPATIENT, &pool, &price, &client, &first, &others)
                     .await;
-            assert_eq!(done.expect("an answer").output, output);
+            assert_eq!(done.expect("an answer").output(), output);
         });
 
         for (kind, goes, limit) in [
@@ -151,8 +151,8 @@ async fn the_pool_counts_what_the_provider_bills() {
         ] {
             let (pool, reconciler) = (world.pool.clone(), reconciler.clone());
             let request = request(kind, goes);
-            let show = move |tokens: Tokens| {
-                if tokens.output < enough {
+            let show = move |counts: TokenCounts| {
+                if counts.output() < enough {
                     ControlFlow::Continue(())
                 } else {
                     ControlFlow::Break(())

@@ -11,7 +11,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
-use token_budget_pool::Tokens;
+use token_budget_pool::TokenCounts;
 use tokio::net::TcpStream;
 
 use super::provider::{Billed, Request};
@@ -46,13 +46,13 @@ impl StdError for Error {}
 
 impl Client {
     /// What the call used.
-    pub async fn send(&self, request: &Request) -> Result<Tokens, Error> {
+    pub async fn send(&self, request: &Request) -> Result<TokenCounts, Error> {
         let response = self
             .request(Method::POST, "/v1/calls", json!(request))
             .await?;
         let body = response.into_body().collect().await;
         let body = body.map_err(|_| Error::Broken)?.to_bytes();
-        read(&body).map(tokens)
+        counts(read(&body)?)
     }
 
     /// The same in parts.
@@ -65,7 +65,7 @@ impl Client {
 
     /// Cancels a call. Returns what it used, or `None` if it was not billed. What comes through later
     /// under the same id is turned away, so the answer is final.
-    pub async fn cancel(&self, id: &str) -> Result<Option<Tokens>, Error> {
+    pub async fn cancel(&self, id: &str) -> Result<Option<TokenCounts>, Error> {
         let path = format!("/v1/calls/{id}");
         let response = match self.request(Method::DELETE, &path, json!(null)).await {
             Err(Error::Status(StatusCode::NOT_FOUND)) => return Ok(None),
@@ -73,7 +73,7 @@ impl Client {
         };
         let body = response.into_body().collect().await;
         let body = body.map_err(|_| Error::Broken)?.to_bytes();
-        read(&body).map(|billed| Some(tokens(billed)))
+        counts(read(&body)?).map(Some)
     }
 
     async fn request(
@@ -111,7 +111,7 @@ pub struct Stream(Incoming);
 
 pub struct Part {
     /// What was used so far.
-    pub used: Tokens,
+    pub used: TokenCounts,
     pub is_last: bool,
 }
 
@@ -126,24 +126,26 @@ impl Stream {
             if let Some(line) = frame.data_ref() {
                 // Several lines may have come at once: the last one has the most.
                 let last = line.trim_ascii().rsplit(|&byte| byte == b'\n').next();
-                let part = |billed: Billed| Part {
-                    used: tokens(billed),
-                    is_last: !billed.running,
-                };
-                return Some(read(last.unwrap_or_default()).map(part));
+                return Some(part(last.unwrap_or_default()));
             }
         }
     }
+}
+
+fn part(text: &[u8]) -> Result<Part, Error> {
+    let billed = read(text)?;
+    Ok(Part {
+        used: counts(billed)?,
+        is_last: !billed.running,
+    })
 }
 
 fn read(text: &[u8]) -> Result<Billed, Error> {
     serde_json::from_slice(text).map_err(|_| Error::Broken)
 }
 
-fn tokens(billed: Billed) -> Tokens {
-    Tokens {
-        uncached_input: billed.prompt_tokens,
-        output: billed.completion_tokens,
-        ..Tokens::default()
-    }
+/// Counts that cannot be are no answer.
+fn counts(billed: Billed) -> Result<TokenCounts, Error> {
+    TokenCounts::inclusive(billed.prompt_tokens, 0, billed.completion_tokens)
+        .map_err(|_| Error::Broken)
 }

@@ -84,7 +84,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{id}: {done:?}");
     }
 
-    let enough = |tokens: token_budget_pool::Tokens| match tokens.output {
+    let enough = |counts: token_budget_pool::TokenCounts| match counts.output() {
         0..=200 => ControlFlow::Continue(()),
         _ => ControlFlow::Break(()),
     };

@@ -8,7 +8,7 @@ use std::fmt::Display;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use token_budget_pool::{InvalidPrice, Price, Rates, Tokens, Usage, Usd};
+use token_budget_pool::{InvalidPrice, Price, Rates, TokenCounts, Usage, Usd};
 
 use super::input::{object, quoted, BadInput, Input};
 use super::trace::Call;
@@ -128,6 +128,7 @@ fn read_price(
         output,
         cache_read: cache_read.unwrap_or(cache_write),
         cache_write,
+        cache_write_1h: None,
     };
     Price::per_token(rates)
         .map(Ok)
@@ -150,21 +151,14 @@ impl CallPrice {
     /// The known prefix at the cache-read price and the rest as written to the cache. In a trace that says nothing
     /// of a cache, all of the input is uncached.
     pub(crate) fn actual(&self, call: &Call) -> Option<Usage> {
-        let output = call.output_tokens;
-        let tokens = match call.prefix_tokens {
-            Some(prefix) => Tokens {
-                output,
-                cache_read: prefix,
-                cache_write: call.input_tokens.checked_sub(prefix)?,
-                ..Tokens::default()
-            },
-            None => Tokens {
-                uncached_input: call.input_tokens,
-                output,
-                ..Tokens::default()
-            },
+        let counts = match call.prefix_tokens {
+            Some(prefix) => {
+                let written = call.input_tokens.checked_sub(prefix)?;
+                TokenCounts::exclusive(0, prefix, written, call.output_tokens)
+            }
+            None => TokenCounts::inclusive(call.input_tokens, 0, call.output_tokens),
         };
-        priced(self.0.usage(tokens))
+        priced(self.0.usage(counts.ok()?))
     }
 
     /// What a caller has to be ready to pay before the call: all of the input at the highest of its three

@@ -57,6 +57,7 @@ fn read_price(text: &str) -> bool {
                 output,
                 cache_read,
                 cache_write,
+                cache_write_1h: None,
             })
         };
         let per_million = decimal::scaled(text, 9);

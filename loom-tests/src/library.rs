@@ -47,6 +47,8 @@ mod root_ref;
 mod snapshot;
 #[path = "../../src/threshold.rs"]
 mod threshold;
+#[path = "../../src/token_counts.rs"]
+mod token_counts;
 #[path = "../../src/tree_snapshot.rs"]
 mod tree_snapshot;
 #[path = "../../src/usage.rs"]
@@ -63,12 +65,13 @@ pub use level::{InvalidChild, Label, Level};
 pub use limits::Limits;
 pub use money::{InvalidUsd, ParseUsdError, Usd};
 pub use pool::BudgetPool;
-pub use price::{InvalidPrice, Price, Rates, Tokens};
+pub use price::{InvalidPrice, Price, Rates};
 pub use receipt::{Excess, Receipt};
 pub use record::{BudgetExceeded, Caps, InvalidCap, Totals};
 pub use rejection::{Exceeded, Reason, Rejected};
 pub use reservation::{OwnedReservation, Reservation};
 pub use snapshot::Snapshot;
 pub use threshold::{InvalidThreshold, Threshold};
+pub use token_counts::{InvalidTokenCounts, ReportedCount, TokenCounts};
 pub use tree_snapshot::TreeSnapshot;
 pub use usage::{Amounts, Spent, Usage};

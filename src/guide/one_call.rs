@@ -1,6 +1,6 @@
 use std::borrow::Borrow;
 
-use token_budget_pool::{BudgetPool, Price, Rejected, Reservation, Tokens};
+use token_budget_pool::{BudgetPool, Price, Rejected, Reservation, TokenCounts};
 
 use super::client::{self, Client};
 use super::provider::Request;
@@ -11,7 +11,7 @@ pub async fn one_call(
     price: &Price,
     client: &Client,
     request: &Request,
-) -> Result<Tokens, Error> {
+) -> Result<TokenCounts, Error> {
     let estimate = price.worst_case(request.prompt_tokens, request.max_tokens);
     let reservation = pool.try_reserve(estimate)?;
     // ... an error, a panic or an abort up to here gives the reservation back ...
@@ -24,7 +24,7 @@ pub async fn send(
     price: &Price,
     client: &Client,
     request: &Request,
-) -> Result<Tokens, Error> {
+) -> Result<TokenCounts, Error> {
     let call = reservation.start();
     // ... and from here on it counts what is reserved.
     let (result, receipt) = match client.send(request).await {

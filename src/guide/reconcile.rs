@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use token_budget_pool::{BudgetPool, OwnedCall, Price, Tokens};
+use token_budget_pool::{BudgetPool, OwnedCall, Price, TokenCounts};
 use tokio::sync::mpsc::{unbounded_channel, UnboundedSender};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
@@ -19,7 +19,7 @@ pub async fn call_within(
     client: &Client,
     request: &Request,
     reconciler: &Reconciler,
-) -> Result<Option<Tokens>, Error> {
+) -> Result<Option<TokenCounts>, Error> {
     let estimate = price.worst_case(request.prompt_tokens, request.max_tokens);
     let call = pool.try_reserve_owned(estimate)?.start();
     let watched = reconciler.watch(call, &request.id);

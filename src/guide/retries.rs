@@ -1,7 +1,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-use token_budget_pool::{BudgetPool, Price, Tokens};
+use token_budget_pool::{BudgetPool, Price, TokenCounts};
 use tokio::time::sleep;
 
 use super::client::{self, Client};
@@ -18,7 +18,7 @@ pub async fn call_with_retries(
     client: &Client,
     first: &Request,
     others: &[Request],
-) -> Result<Tokens, Error> {
+) -> Result<TokenCounts, Error> {
     let mut result = one_call(pool, price, client, first).await;
     for request in others {
         match &result {

@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use token_budget_pool::{BudgetPool, Price, Tokens};
+use token_budget_pool::{BudgetPool, Price, TokenCounts};
 
 use super::client::Client;
 use super::one_call::{is_unbilled, Error};
@@ -16,7 +16,7 @@ pub async fn stream(
     client: &Client,
     request: &Request,
     reconciler: &Reconciler,
-    mut show: impl FnMut(Tokens) -> ControlFlow<()>,
+    mut show: impl FnMut(TokenCounts) -> ControlFlow<()>,
 ) -> Result<bool, Error> {
     let estimate = price.worst_case(request.prompt_tokens, request.max_tokens);
     let call = pool.try_reserve_owned(estimate)?.start();

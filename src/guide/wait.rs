@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use token_budget_pool::{BudgetPool, Price, Tokens};
+use token_budget_pool::{BudgetPool, Price, TokenCounts};
 use tokio::time::timeout;
 
 use super::client::Client;
@@ -14,7 +14,7 @@ pub async fn call_when_there_is_room(
     price: &Price,
     client: &Client,
     request: &Request,
-) -> Result<Tokens, Error> {
+) -> Result<TokenCounts, Error> {
     let estimate = price.worst_case(request.prompt_tokens, request.max_tokens);
     let reservation = match timeout(patience, pool.reserve(estimate)).await {
         Ok(decided) => decided?,
