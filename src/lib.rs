@@ -176,10 +176,13 @@ mod child;
 mod crossed;
 mod decimal;
 mod dimension;
+mod gauges;
 pub mod guide;
 mod layout;
 mod level;
 mod limits;
+#[cfg(feature = "stream")]
+mod metered;
 mod money;
 mod ops;
 mod pool;
@@ -197,6 +200,8 @@ mod snapshot;
 mod sync;
 mod threshold;
 mod token_counts;
+#[cfg(feature = "tower")]
+mod tower;
 mod tree_snapshot;
 mod usage;
 mod wait;
@@ -208,6 +213,8 @@ pub use crossed::Crossed;
 pub use dimension::{Amount, Dimension};
 pub use level::{InvalidChild, Label, Level};
 pub use limits::Limits;
+#[cfg(feature = "stream")]
+pub use metered::Metered;
 pub use money::{InvalidUsd, ParseUsdError, Usd};
 pub use pool::BudgetPool;
 pub use price::{InvalidPrice, Price, Rates};
@@ -218,6 +225,8 @@ pub use reservation::{OwnedReservation, Reservation};
 pub use snapshot::Snapshot;
 pub use threshold::{InvalidThreshold, Threshold};
 pub use token_counts::{InvalidTokenCounts, ReportedCount, TokenCounts};
+#[cfg(feature = "tower")]
+pub use tower::{Budget, BudgetError, BudgetLayer, WaitingBudget, WaitingBudgetLayer};
 pub use tree_snapshot::TreeSnapshot;
 pub use usage::{Amounts, Spent, Usage};
 

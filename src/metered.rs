@@ -1,0 +1,204 @@
+//! Streams of a provider's events that count themselves.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{ready, Context, Poll};
+
+use futures_core::stream::{FusedStream, Stream};
+
+use crate::call::Call;
+use crate::pool::BudgetPool;
+use crate::receipt::Receipt;
+use crate::usage::Usage;
+
+/// A stream of a provider's events, with the [`Call`] that it belongs to. From [`Call::meter`].
+///
+/// Has the events as they come, and ends the call when the stream ends. [`receipt`](Self::receipt) then says what
+/// came of it.
+#[must_use = "streams do nothing unless polled; dropped, it counts all that was reserved"]
+pub struct Metered<S, F, P: Borrow<BudgetPool>> {
+    stream: S,
+    usage: F,
+    /// `None` once it has ended.
+    call: Option<Call<P>>,
+    latest: Option<Usage>,
+    failed: bool,
+    receipt: Option<Receipt>,
+}
+
+// Only the stream is ever pinned, and it is `Unpin` where that happens.
+impl<S: Unpin, F, P: Borrow<BudgetPool>> Unpin for Metered<S, F, P> {}
+
+impl<P: Borrow<BudgetPool>> Call<P> {
+    /// Counts the usage that a stream of the provider's events reports, while it passes the events on, and ends
+    /// the call with the stream. Needs the feature `stream`.
+    ///
+    /// `usage` looks at each event. Where one has a usage, that is the running total of the call, as for
+    /// [`report`](Self::report), and not what this event adds.
+    ///
+    /// | how the stream ends | the call |
+    /// |---|---|
+    /// | it comes to its end | [settles](Self::settle) with the latest usage |
+    /// | it had an error, or is dropped before its end | counts what was reported, and what is still reserved, as [forfeited](Self::forfeit) |
+    /// | it comes to its end, and there was no usage | counts what was reserved, as forfeited |
+    ///
+    /// A connection that breaks is usually an error, but some servers and proxies just end the stream. So if an
+    /// event can be told to be the last one, let `usage` look only there (OpenAI's last chunk, Anthropic's
+    /// `message_delta`, Gemini's chunk with a `finishReason`). A stream that was cut off before it then counts
+    /// what was reserved. If it looks at earlier events too, the pool knows of the usage sooner, and trusts the
+    /// end of the stream.
+    ///
+    /// It reads nothing that you do not read, and spawns no task. So read the stream to its end
+    /// (`None`), even if you know which event was the last one.
+    ///
+    /// A stream that is not `Unpin` needs a `Box::pin` or a `pin!` around it. Events that are not `Result`s can
+    /// be mapped to `Ok`. If `usage` panics, the stream is dropped like any other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::{stream, StreamExt};
+    /// use token_budget_pool::{BudgetPool, Price, Rates, TokenCounts};
+    ///
+    /// # struct Usage { prompt_tokens: u32, completion_tokens: u32 }
+    /// # struct Chunk { usage: Option<Usage> }
+    /// # let chunks = || stream::iter([
+    /// #     Ok::<_, std::io::Error>(Chunk { usage: None }),
+    /// #     Ok(Chunk { usage: Some(Usage { prompt_tokens: 1_000, completion_tokens: 120 }) }),
+    /// # ]);
+    /// # futures_lite::future::block_on(async {
+    /// # let pool = BudgetPool::unconstrained();
+    /// let price = Price::per_million(Rates::uncached("3", "15"))?;
+    /// let call = pool.try_reserve(price.worst_case(1_000, 500))?.start();
+    /// let mut chunks = call.meter(chunks(), |chunk| {
+    ///     let usage = chunk.usage.as_ref()?;
+    ///     let counts = TokenCounts::inclusive(usage.prompt_tokens, 0, usage.completion_tokens);
+    ///     Some(price.usage(counts.ok()?))
+    /// });
+    /// while let Some(chunk) = chunks.next().await {
+    ///     chunk?; // An error drops the stream, and with it the call.
+    /// }
+    /// let receipt = chunks.receipt().expect("the stream has ended");
+    /// assert_eq!(receipt.counted.cost.to_string(), "0.0048");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn meter<S, T, E, F>(self, stream: S, usage: F) -> Metered<S, F, P>
+    where
+        S: Stream<Item = Result<T, E>>,
+        F: FnMut(&T) -> Option<Usage>,
+    {
+        Metered {
+            stream,
+            usage,
+            call: Some(self),
+            latest: None,
+            failed: false,
+            receipt: None,
+        }
+    }
+}
+
+impl<S, F, P: Borrow<BudgetPool>> Metered<S, F, P> {
+    /// What became of the call; `None` until the stream has ended.
+    pub fn receipt(&self) -> Option<Receipt> {
+        self.receipt
+    }
+
+    /// The call without its stream, to end it in another way; `None` if it has ended. Where the client library
+    /// sends the request only when the stream is read, an error that the provider does not bill comes as the
+    /// first event: [`release`](Call::release) the call then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use futures_lite::{stream, StreamExt};
+    /// # use token_budget_pool::{BudgetPool, Usage, Usd};
+    /// # futures_lite::future::block_on(async {
+    /// # let pool = BudgetPool::unconstrained();
+    /// # let call = pool.try_reserve(Usage::tokens(1_000, 500).cost(Usd::cents(1))).unwrap().start();
+    /// # let answers_429 = stream::iter([Err::<(), _>("429")]);
+    /// # let is_unbilled = |error| error == "429";
+    /// let mut events = call.meter(answers_429, |_| None);
+    /// while let Some(event) = events.next().await {
+    ///     if event.is_err_and(is_unbilled) {
+    ///         if let Some(call) = events.into_call() {
+    ///             let _ = call.release();
+    ///         }
+    ///         break;
+    ///     }
+    /// }
+    /// assert_eq!(pool.spent().calls, 0);
+    /// # });
+    /// ```
+    pub fn into_call(self) -> Option<Call<P>> {
+        self.call
+    }
+
+    fn end(&mut self) {
+        let Some(call) = self.call.take() else {
+            return;
+        };
+        self.receipt = Some(match self.latest {
+            Some(usage) if !self.failed => call.settle(usage),
+            _ => call.forfeit(),
+        });
+    }
+}
+
+impl<S, T, E, F, P> Stream for Metered<S, F, P>
+where
+    S: Stream<Item = Result<T, E>> + Unpin,
+    F: FnMut(&T) -> Option<Usage>,
+    P: Borrow<BudgetPool>,
+{
+    type Item = Result<T, E>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        let Some(call) = &mut this.call else {
+            return Poll::Ready(None);
+        };
+        let item = ready!(Pin::new(&mut this.stream).poll_next(context));
+        match &item {
+            Some(Ok(event)) => {
+                if let Some(usage) = (this.usage)(event) {
+                    // The one that ends the call says as much.
+                    let _ = call.report(usage);
+                    this.latest = Some(usage);
+                }
+            }
+            Some(Err(_)) => this.failed = true,
+            None => this.end(),
+        }
+        Poll::Ready(item)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self.call {
+            Some(_) => self.stream.size_hint(),
+            None => (0, Some(0)),
+        }
+    }
+}
+
+impl<S, T, E, F, P> FusedStream for Metered<S, F, P>
+where
+    S: Stream<Item = Result<T, E>> + Unpin,
+    F: FnMut(&T) -> Option<Usage>,
+    P: Borrow<BudgetPool>,
+{
+    fn is_terminated(&self) -> bool {
+        self.call.is_none()
+    }
+}
+
+impl<S, F, P: Borrow<BudgetPool>> fmt::Debug for Metered<S, F, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metered")
+            .field("call", &self.call)
+            .field("receipt", &self.receipt)
+            .finish_non_exhaustive()
+    }
+}
