@@ -9,5 +9,7 @@ mod tree;
 mod tree_plain_loop;
 
 mod answers;
+#[path = "../support/example.rs"]
+mod example;
 mod files;
 mod program;

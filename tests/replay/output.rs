@@ -85,7 +85,7 @@ fn the_json_object_has_what_it_is_documented_to_have() {
 #[test]
 fn the_report_reads_as_documented_and_draws_no_bar_into_a_pipe() {
     // From another folder: the shipped files are found all the same.
-    let output = Command::new(program())
+    let output = Command::new(program("replay"))
         .args([
             "--threads",
             "1",
@@ -125,7 +125,7 @@ fn the_report_reads_as_documented_and_draws_no_bar_into_a_pipe() {
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
-    let mut child = Command::new(program())
+    let mut child = Command::new(program("replay"))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

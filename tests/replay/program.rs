@@ -1,40 +1,13 @@
 //! The built program, run on arguments.
 
-use std::env;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::files::DATA;
-
-/// The program that `cargo test` built along with this test.
-pub(crate) fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let test = env::current_exe().expect("a test has a path");
-        let name = format!("replay{}", env::consts::EXE_SUFFIX);
-        let program = test.with_file_name("../examples").join(name);
-        // `cargo test --test replay` builds no examples. A test of yesterday's program is worse than none.
-        let built = fs::metadata(&program).and_then(|program| program.modified());
-        let written = fs::read_dir(Path::new(DATA).with_file_name(""))
-            .expect("the example is there")
-            .map(|file| file.unwrap().path())
-            .filter(|file| file.extension().is_some_and(|kind| kind == "rs"))
-            .map(|file| fs::metadata(file).unwrap().modified().unwrap())
-            .max();
-        assert!(
-            built.is_ok_and(|built| Some(built) >= written),
-            "build the example first: cargo build --example replay"
-        );
-        program
-    })
-}
+use crate::example::program;
 
 pub(crate) fn replay(arguments: &[&str]) -> Output {
-    Command::new(program())
+    Command::new(program("replay"))
         .args(arguments)
         .output()
         .expect("the example starts")
