@@ -75,6 +75,15 @@ impl PerMillion {
         cache_write_1h: Some(0),
     };
 
+    /// Where input and writes are free, so are writes for an hour.
+    fn with_free_hours(self) -> PerMillion {
+        let is_free = self.uncached_input == 0 && self.cache_write == 0;
+        PerMillion {
+            cache_write_1h: self.cache_write_1h.or(is_free.then_some(0)),
+            ..self
+        }
+    }
+
     /// The higher one of each.
     fn max(self, other: PerMillion) -> PerMillion {
         PerMillion {
@@ -133,7 +142,7 @@ pub struct Rates<'a> {
     /// Of input tokens that are written to a cache, for some minutes or for as long as the provider likes.
     pub cache_write: &'a str,
     /// Of input tokens that are written to a cache for an hour. With `None` the cost of a call that has such
-    /// tokens is unknown.
+    /// tokens is unknown, unless input and other writes are free.
     pub cache_write_1h: Option<&'a str>,
 }
 
@@ -242,7 +251,8 @@ impl Price {
                     .cache_write_1h
                     .map(|text| rate("cache_write_1h", text))
                     .transpose()?,
-            },
+            }
+            .with_free_hours(),
             above: None,
         })
     }
@@ -522,9 +532,9 @@ mod list {
                         output: get(Kind::Output, above).unwrap_or(output),
                         cache_read: or_uncached(get(Kind::CacheRead, above)),
                         cache_write: or_uncached(written),
-                        cache_write_1h: get(Kind::CacheWrite1h, above)
-                            .or((uncached_input == 0).then_some(0)),
-                    },
+                        cache_write_1h: get(Kind::CacheWrite1h, above),
+                    }
+                    .with_free_hours(),
                     above: None,
                 }
             };
@@ -771,6 +781,9 @@ mod tests {
         assert!(price.usage(tokens(1, 1, 1, 1)).cost.is_some());
         let counts = tokens(1, 1, 1, 1).one_hour_writes(1).unwrap();
         assert_eq!(price.usage(counts), Usage::tokens(3, 1));
+        let free = Price::per_million(all("0")).unwrap();
+        assert_eq!(free, Price::FREE);
+        assert_eq!(free.usage(counts), Usage::tokens(3, 1).cost(Usd::ZERO));
     }
 
     #[test]

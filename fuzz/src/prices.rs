@@ -152,7 +152,7 @@ struct Listed {
     /// Input, output, cache reads, cache writes.
     rates: [Usd; 4],
     /// The fields that are missing, that are there twice, or that are not what they should be.
-    wrong: Vec<&'static str>,
+    wrong: Vec<String>,
 }
 
 impl Listed {
@@ -183,18 +183,48 @@ impl Listed {
                 _ => None,
             };
             if rate.is_none() {
-                wrong.push(FIELDS[index]);
+                wrong.push(FIELDS[index].to_owned());
             }
             rate
         };
         let (input, output) = (rate(0).unwrap_or(0), rate(1).unwrap_or(0));
         let read = rate(2).unwrap_or(input);
         let write = rate(3).filter(|&write| write > 0).unwrap_or(input);
+        let mut seen = Vec::new();
+        for (name, value) in &all {
+            let Some(other) = other_rate(name) else {
+                continue;
+            };
+            let is_rate = value.get() == "null" || nearest_rate(value.get()).is_some();
+            if !is_rate || seen.contains(&other) {
+                wrong.push(name.clone());
+            }
+            seen.push(other);
+        }
         Some(Listed {
             rates: [input, output, read, write].map(Usd::from_nanos),
             wrong,
         })
     }
+}
+
+/// LiteLLM's rates for cache writes for an hour, and for prompts above so many thousands of tokens: which of
+/// [`FIELDS`], whether for an hour, and above how many.
+fn other_rate(name: &str) -> Option<(usize, bool, Option<u64>)> {
+    let mut fields = FIELDS.iter().enumerate();
+    let (index, rest) =
+        fields.find_map(|(index, field)| Some((index, name.strip_prefix(field)?)))?;
+    let (hour, rest) = match rest.strip_prefix("_above_1hr") {
+        Some(rest) if index == 3 => (true, rest),
+        _ => (false, rest),
+    };
+    if rest.is_empty() {
+        return hour.then_some((index, hour, None));
+    }
+    let thousands = rest.strip_prefix("_above_")?.strip_suffix("k_tokens")?;
+    let thousands = thousands.parse::<u64>().ok()?;
+    thousands.checked_mul(1_000).filter(|&tokens| tokens > 0)?;
+    Some((index, hour, Some(thousands)))
 }
 
 /// A number goes through an `f64` unless it is whole and fits a `u64`. A text does not.
