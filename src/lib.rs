@@ -91,6 +91,17 @@
 //! assert!(format!("{err}").contains("input_tokens"));
 //! ```
 //!
+//! # Features
+//!
+//! None is on by default, and the only dependency of the default build is `crossbeam-utils`.
+//!
+//! | feature | for | adds |
+//! |---|---|---|
+//! | `serde` | saved snapshots, limits and amounts, and prices from LiteLLM's and OpenRouter's lists | serde |
+//! | `stream` | `Call::meter`: a stream of a provider's events that counts itself | futures-core |
+//! | `tower` | `BudgetLayer`: each request of a tower service is a call | tower-layer, tower-service |
+//! | `metrics` | `Snapshot::set_gauges`: gauges through the facade `metrics` | metrics |
+//!
 //! # Guarantees
 //!
 //! - **Exact.** All counts move together, in one step, on all levels of a tree. An accepted call adds all of
@@ -165,6 +176,8 @@
 //! - After 2^51 updates of one pool or tree (260 days at 10^8 a second) none of this is promised any
 //!   more.
 //! - Targets without 64-bit atomics are not supported.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("token-budget-pool needs 64-bit atomics, which this target does not have");

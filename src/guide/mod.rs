@@ -16,7 +16,8 @@
 //! 9. [Shutdown and restart](#shutdown-and-restart)
 //! 10. [Warnings before the limit](#warnings-before-the-limit)
 //! 11. [What to watch](#what-to-watch)
-//! 12. [How providers count input](#how-providers-count-input)
+//! 12. [What providers report](#what-providers-report)
+//! 13. [In a tower stack](#in-a-tower-stack)
 //!
 //! # One call, and which errors are billed
 //!
@@ -97,6 +98,10 @@
 //! Anthropic's `message_start` has the input, and `message_delta` the running total of the output.
 //!
 #![doc = concat!("```ignore\n", include_str!("streams.rs"), "```")]
+//!
+//! Without a reconciler, and with the feature `stream`, all of that is one line: `Call::meter`
+//! wraps the stream of events that your client library has. It reports, settles at the end, and counts what is
+//! reserved if the stream breaks or is dropped.
 //!
 //! # Budgets within budgets
 //!
@@ -201,20 +206,84 @@
 //! # Ok::<(), token_budget_pool::Rejected>(())
 //! ```
 //!
+//! [`Snapshot::prometheus_text`](crate::Snapshot::prometheus_text) has all of it as text that Prometheus reads:
+//! what is spent, reserved, limited and left, and these guesses. With the feature `metrics`,
+//! `Snapshot::set_gauges` sets the same gauges through the facade `metrics`. Both read one
+//! snapshot when you call them, and the calls on the pool do not get slower. Of a tree, give each pool that you want
+//! to see a name of its own.
+//!
+//! The pool does not count what it refused. Count that where you handle the error, by
+//! [level](crate::Rejected::level) and [dimension](crate::Rejected::dimension).
+//!
 //! Log every [`Receipt`](crate::Receipt) that [is a guess](crate::Receipt::is_guess) or is
 //! [over a limit](crate::Receipt::over_limit). Its `Display` is one line.
 //!
-//! # How providers count input
+//! # What providers report
 //!
-//! [`Tokens`](crate::Tokens) has each kind of token once. Providers report them in two ways:
+//! Each provider counts in its own way. [`TokenCounts`](crate::TokenCounts) has two constructors, for the two ways in
+//! which they count cached tokens, and a method for each thing that some count apart:
 //!
-//! | provider | input | cached tokens | so `uncached_input` is |
-//! |---|---|---|---|
-//! | OpenAI, Chat Completions | `prompt_tokens` | inside, `prompt_tokens_details.cached_tokens` | the difference |
-//! | OpenAI, Responses | `input_tokens` | inside, `input_tokens_details.cached_tokens` | the difference |
-//! | Gemini | `promptTokenCount` | inside, `cachedContentTokenCount` | the difference |
-//! | Anthropic | `input_tokens` | outside, `cache_read_input_tokens`, `cache_creation_input_tokens` | as it is |
-//! | Bedrock, Converse | `inputTokens` | outside, `cacheReadInputTokens`, `cacheWriteInputTokens` | as it is |
+//! | provider | input | cached tokens | output | constructor, and what is apart |
+//! |---|---|---|---|---|
+//! | OpenAI, Chat Completions | `prompt_tokens` | inside: `prompt_tokens_details.cached_tokens` | `completion_tokens` | `inclusive`, `cache_write_inside(..cache_write_tokens)` |
+//! | OpenAI, Responses | `input_tokens` | inside: `input_tokens_details.cached_tokens` | `output_tokens` | the same |
+//! | xAI | as OpenAI | inside | without reasoning | `inclusive`, `reasoning_outside(..reasoning_tokens)` |
+//! | Gemini | `promptTokenCount` | inside: `cachedContentTokenCount` | `candidatesTokenCount`, without thoughts | `inclusive`, `reasoning_outside(thoughtsTokenCount)`, `tool_prompt_outside(toolUsePromptTokenCount)` |
+//! | Anthropic | `input_tokens` | outside: `cache_read_input_tokens`, `cache_creation_input_tokens` | `output_tokens` | `exclusive`, `one_hour_writes(cache_creation.ephemeral_1h_input_tokens)` |
+//! | Bedrock, Converse | `inputTokens` | outside: `cacheReadInputTokens`, `cacheWriteInputTokens` | `outputTokens` | `exclusive`, `one_hour_writes` of those in `cacheDetails` with a `ttl` of `1h` |
 //!
-//! Gemini's `thoughtsTokenCount` is output, and is not in `candidatesTokenCount`: add the two. Its
-//! `toolUsePromptTokenCount` is input, and is not in `promptTokenCount`.
+//! Taken for the other way, counts look plausible. OpenAI's cached tokens would be paid twice, Anthropic's are an
+//! error or are lost. Where a total is reported, compare it once.
+//!
+//! ```
+//! use token_budget_pool::{Price, Rates, TokenCounts};
+//!
+//! // Claude, with its rates for long prompts and for cache writes for an hour.
+//! let price = Price::per_million(Rates {
+//!     uncached_input: "3",
+//!     output: "15",
+//!     cache_read: "0.30",
+//!     cache_write: "3.75",
+//!     cache_write_1h: Some("6"),
+//! })?;
+//! let dearer = Price::per_million(Rates {
+//!     uncached_input: "6",
+//!     output: "22.50",
+//!     cache_read: "0.60",
+//!     cache_write: "7.50",
+//!     cache_write_1h: Some("12"),
+//! })?;
+//! let price = price.above(200_000, dearer);
+//!
+//! let counts = TokenCounts::exclusive(10, 4_332, 4_513, 211)?; // input, read, written, output
+//! assert_eq!(price.usage(counts).cost.unwrap().to_string(), "0.02141835");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Some things that are billed are in no count, or not where one looks:
+//!
+//! - A router such as OpenRouter reports what it bills. Give that to
+//!   [`at_cost`](crate::TokenCounts::at_cost): it is right where the counts are not. In one recorded answer it is 91
+//!   times what the tokens cost.
+//! - Anthropic's compaction of a conversation, and the advice of another model, are in `usage.iterations` only.
+//! - Searches and other tools of a provider are billed by use. Add them with
+//!   [`Usage::checked_add`](crate::Usage::checked_add).
+//!
+//! The repository's example `provider_usage` has the code for all of these shapes, to copy. It is tested with 101
+//! recorded and documented answers. Its prices come from the crate `genai-prices`, which knows more than a
+//! thousand models, their steps and their cache rates. `serde_json::from_str::<Price>` reads an entry of LiteLLM's
+//! list.
+//!
+//! # In a tower stack
+//!
+#![cfg_attr(
+    feature = "tower",
+    doc = "With the feature `tower`, [`BudgetLayer`](crate::BudgetLayer) makes each request of a tower service a call on a pool."
+)]
+#![cfg_attr(
+    not(feature = "tower"),
+    doc = "With the feature `tower`, `BudgetLayer` makes each request of a tower service a call on a pool."
+)]
+//! It reserves, sends, and lets a function of yours end the call with what came back. Below a layer that
+//! retries, each attempt is a call, as providers bill it. `waiting()` makes it wait for room. The
+//! repository's example `gateway` puts it together with a retry layer, metered streams, and gauges.
