@@ -420,6 +420,9 @@ mod tests {
             .unwrap();
         assert_eq!(parts(counts), [3, 3_211, 115, 0, 53]);
         assert_eq!(counts.input(), 3_329);
+        // Written in two parts.
+        let counts = counts.cache_write_inside(2).unwrap();
+        assert_eq!(parts(counts), [1, 3_211, 117, 0, 53]);
     }
 
     #[test]
