@@ -35,8 +35,14 @@ fn in_parts(
 async fn the_pool_counts_what_the_provider_bills() {
     let world = World::new().await;
     world.storm(true, in_parts(world.address)).await;
+    let provider = world.provider.clone();
     let bill = world.agrees().await;
     assert!(bill.calls >= 4 * OF_A_KIND, "{bill:?}");
+    // The status says enough, in whatever words it comes.
+    assert_eq!(
+        (provider.came("gateway-0"), provider.asked("gateway-0")),
+        (1, 0)
+    );
 }
 
 #[tokio::test]

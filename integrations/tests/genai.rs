@@ -91,23 +91,28 @@ async fn without_a_connection_nothing_counts() {
 
 /// It does not try again by itself, and its errors have the status, in whatever words it comes.
 #[tokio::test]
-async fn what_was_turned_away_is_released_at_once() {
+async fn what_was_turned_away_comes_once_and_is_released_at_once() {
     let world = World::new().await;
-    let calls: [(_, Box<dyn Fn(Budget, Request, usize) -> _>); 2] = [
-        ("chat", Box::new(in_one_piece(world.address))),
-        (
-            "stream",
-            Box::new(in_parts(AdapterKind::OpenAI, world.address)),
-        ),
+    let provider = world.provider.clone();
+    let chat = in_one_piece(world.address);
+    let stream = in_parts(AdapterKind::OpenAI, world.address);
+    let all = [
+        Goes::TooManyRequests,
+        Goes::TooManyForTheGateway,
+        Goes::Overloaded,
     ];
-    for (name, call) in calls {
-        for goes in [Goes::TooManyRequests, Goes::TooManyForTheGateway] {
-            let id = format!("{name}-{goes:?}");
-            let ended = call(world.budget.clone(), Request::new(&id, goes), 100).await;
-            assert!(ended.is_err());
-            let (came, asked) = (world.provider.came(&id), world.provider.asked(&id));
-            assert_eq!((came, asked), (1, 0), "{id}");
-        }
+    for goes in all {
+        let request = |of| Request::new(&format!("{of}-{goes:?}"), goes);
+        let ended = chat(world.budget.clone(), request("chat"), 1).await;
+        assert!(ended.is_err());
+        let ended = stream(world.budget.clone(), request("stream"), usize::MAX).await;
+        assert!(ended.is_err());
     }
     assert_eq!(world.agrees().await, Bill::default());
+    for of in ["chat", "stream"] {
+        for goes in all {
+            let id = format!("{of}-{goes:?}");
+            assert_eq!((provider.came(&id), provider.asked(&id)), (1, 0), "{id}");
+        }
+    }
 }
