@@ -110,11 +110,12 @@
 //!
 //! A request needs an id that the reconciler can ask about later. Send it along where your provider or gateway
 //! records it (`metadata`, `user`, a header). If there is no such thing, let the reconciler's `find_out` only
-//! [`forfeit`](crate::Call::forfeit).
+//! [`forfeit`](crate::Call::forfeit). A time limit goes around these functions: what it drops goes to the
+//! reconciler.
 //!
 //! | client | a request that was turned away is | the usage of a stream |
 //! |---|---|---|
-//! | async-openai | an error of `create` and of `create_stream`. Without OpenAI's JSON in it, such as a gateway's own 429, it has no status | in the last chunk, with `include_usage` |
+//! | async-openai | an error of `create` and of `create_stream` (in older versions, such as 0.36, the first item of a stream). Without OpenAI's JSON in it, such as a gateway's own 429, it has no status | in the last chunk, with `include_usage` |
 //! | genai | an error of `exec_chat`, but the first event of a stream, one level further in | in `End`, with `capture_usage` |
 //! | reqwest, for Anthropic | an answer, which `error_for_status` makes an error | in `message_start` and `message_delta` |
 //!
@@ -125,7 +126,7 @@
 //!
 #![doc = concat!("```ignore\n", include_str!("clients/async_openai.rs"), "```")]
 //!
-//! In parts:
+//! In parts, with the reconciler, and as `metered` without:
 //!
 #![doc = concat!("```ignore\n", include_str!("clients/async_openai_stream.rs"), "```")]
 //!

@@ -11,8 +11,8 @@ use super::budget::Budget;
 use super::client;
 use super::one_call::is_unbilled;
 
-/// A client that sends each request once. Others send one that was answered with 429 or a 5xx three more times.
-/// Needs the feature `middleware`.
+/// A client that sends each request once. Without the service, it would try again up to three times after a 429,
+/// a 5xx or a failed connection. Needs the feature `middleware`.
 pub fn without_retries(config: OpenAIConfig) -> Client<OpenAIConfig> {
     let once = ReqwestService::new(reqwest::Client::new());
     Client::with_config(config).with_http_service(once)

@@ -1,4 +1,3 @@
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use async_openai::config::OpenAIConfig;
@@ -7,7 +6,7 @@ use async_openai::types::chat::{
     CreateChatCompletionStreamResponse,
 };
 use async_openai::Client;
-use futures::StreamExt;
+use futures::TryStreamExt;
 use token_budget_pool::{BudgetPool, Metered, Price, Usage};
 
 use super::async_openai::{counts, seen};
@@ -22,41 +21,36 @@ pub const WITH_USAGE: ChatCompletionStreamOptions = ChatCompletionStreamOptions 
     include_obfuscation: None,
 };
 
-/// A stream that a reconciler looks after. `show` sees each chunk, and may have seen enough. Returns whether
-/// the output is complete.
+/// A stream that settles its call with its last part. Read it as far as you like.
 pub async fn stream(
     budget: &Budget,
     estimate: Usage,
     client: &Client<OpenAIConfig>,
     mut request: CreateChatCompletionRequest,
     id: &str,
-    mut show: impl FnMut(CreateChatCompletionStreamResponse) -> ControlFlow<()>,
-) -> Result<bool, Error> {
+) -> Result<ChatCompletionResponseStream, Error> {
     request.stream_options = Some(WITH_USAGE);
     let watched = budget.start(estimate, id)?;
-    let mut chunks = match client.chat().create_stream(request).await {
+    let chunks = match client.chat().create_stream(request).await {
         Err(error) if is_unbilled(&seen(&error)) => {
             let _ = watched.end().release();
             return Err(error.into());
         }
         chunks => chunks?,
     };
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk?;
-        if let Some(usage) = &chunk.usage {
-            let _ = watched.end().settle(budget.price.usage(counts(usage)?));
-            return Ok(true);
+    let (price, mut watched) = (budget.price, Some(watched));
+    Ok(Box::pin(chunks.inspect_ok(move |chunk| {
+        // If this chunk never comes, `watched` is dropped with the stream, and the reconciler looks into it.
+        if let Some(Ok(counts)) = chunk.usage.as_ref().map(counts) {
+            if let Some(watched) = watched.take() {
+                let _ = watched.end().settle(price.usage(counts));
+            }
         }
-        if show(chunk).is_break() {
-            break;
-        }
-    }
-    // Stopped here, or ended without its last part. `watched` is dropped, and the reconciler looks into it.
-    Ok(false)
+    })))
 }
 
-/// A stream that counts itself, to pass on. Without a reconciler: if it is cut off or dropped, what was reserved
-/// counts, as forfeited.
+/// A stream that counts itself, without a reconciler: if it is cut off or dropped, what was reserved counts, as
+/// forfeited. Needs the feature `stream`.
 pub async fn metered(
     pool: &Arc<BudgetPool>,
     price: Price,
@@ -66,7 +60,7 @@ pub async fn metered(
 ) -> Result<
     Metered<
         ChatCompletionResponseStream,
-        impl FnMut(&CreateChatCompletionStreamResponse) -> Option<Usage>,
+        impl FnMut(&CreateChatCompletionStreamResponse) -> Option<Usage> + use<>,
         Arc<BudgetPool>,
     >,
     Error,
