@@ -156,7 +156,7 @@ impl World {
                 panic!("{ended:?}");
             });
             // Every other one when the provider has begun, and the others somewhere before or after.
-            while number % 2 == 0 && self.provider.came(&id) == 0 {
+            while number % 2 == 0 && !self.provider.bills(&id) {
                 yield_now().await;
             }
             for _ in 0..random.below(60) {

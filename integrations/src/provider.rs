@@ -207,6 +207,11 @@ impl Provider {
         bill
     }
 
+    /// Whether this request came, and is billed.
+    pub fn bills(&self, id: &str) -> bool {
+        self.calls().billed.contains_key(id)
+    }
+
     /// How often this request came.
     pub fn came(&self, id: &str) -> u64 {
         self.calls().came.get(id).copied().unwrap_or(0)
