@@ -10,14 +10,15 @@
 //! 3. [Waiting for room](#waiting-for-room)
 //! 4. [Time limits, aborted tasks, and calls whose end nobody saw](#time-limits-aborted-tasks-and-calls-whose-end-nobody-saw)
 //! 5. [Streams](#streams)
-//! 6. [Budgets within budgets](#budgets-within-budgets)
-//! 7. [A budget for each minute](#a-budget-for-each-minute)
-//! 8. [A guaranteed share](#a-guaranteed-share)
-//! 9. [Shutdown and restart](#shutdown-and-restart)
-//! 10. [Warnings before the limit](#warnings-before-the-limit)
-//! 11. [What to watch](#what-to-watch)
-//! 12. [What providers report](#what-providers-report)
-//! 13. [In a tower stack](#in-a-tower-stack)
+//! 6. [Real clients](#real-clients)
+//! 7. [Budgets within budgets](#budgets-within-budgets)
+//! 8. [A budget for each minute](#a-budget-for-each-minute)
+//! 9. [A guaranteed share](#a-guaranteed-share)
+//! 10. [Shutdown and restart](#shutdown-and-restart)
+//! 11. [Warnings before the limit](#warnings-before-the-limit)
+//! 12. [What to watch](#what-to-watch)
+//! 13. [What providers report](#what-providers-report)
+//! 14. [In a tower stack](#in-a-tower-stack)
 //!
 //! # One call, and which errors are billed
 //!
@@ -53,7 +54,8 @@
 //! | library | how |
 //! |---|---|
 //! | async-openai with `Client::with_backoff` | give it a backoff whose `max_elapsed_time` is `Some(Duration::ZERO)` |
-//! | async-openai without that (0.43) | `Client::with_http_service`, with a service that has no retry layer |
+//! | async-openai without that (0.43) | the feature `middleware`, and `with_http_service(ReqwestService::new(..))`: see [`without_retries`](#async-openai) |
+//! | genai (0.7) | it sends each request once |
 //! | the AWS SDK, for Bedrock | `retry_config(RetryConfig::disabled())` |
 //! | reqwest with `reqwest-retry` | leave the retry middleware out |
 //! | the vendors' Python and TypeScript SDKs, behind a gateway of yours | `max_retries=0`, `maxRetries: 0` |
@@ -102,6 +104,48 @@
 //! Without a reconciler, and with the feature `stream`, all of that is one line: `Call::meter`
 //! wraps the stream of events that your client library has. It reports, settles at the end, and counts what is
 //! reserved if the stream breaks or is dropped.
+//!
+//! # Real clients
+//!
+//! The same with client libraries. The repository's `integrations/` runs them, but for rig, against a provider that
+//! speaks OpenAI's API and Anthropic's. They share this, and from above `is_unbilled`, the `Reconciler` and the
+//! `client::Error` that `is_unbilled` asks about:
+//!
+#![doc = concat!("```ignore\n", include_str!("clients/budget.rs"), "```")]
+//!
+//! A request needs an id that the reconciler can ask about later. Send it along where your provider or gateway
+//! records it (`metadata`, `user`, a header). If there is no such thing, let the reconciler's `find_out` only
+//! [`forfeit`](crate::Call::forfeit). A time limit goes around these functions: what it drops goes to the
+//! reconciler.
+//!
+//! | client | a request that was turned away is | the usage of a stream |
+//! |---|---|---|
+//! | async-openai | an error of `create` and of `create_stream` (in older versions, such as 0.36, the first item of a stream). Without OpenAI's JSON in it, such as a gateway's own 429, it has no status | in the last chunk, with `include_usage` |
+//! | genai | an error of `exec_chat`, but the first event of a stream, one level further in | in `End`, with `capture_usage` |
+//! | reqwest, for Anthropic | an answer, which `error_for_status` makes an error | in `message_start` and `message_delta` |
+//!
+//! In all of these, a stream that the server ends too early just ends, without an error. So only its last part says
+//! that it is complete.
+//!
+//! ## async-openai
+//!
+#![doc = concat!("```ignore\n", include_str!("clients/async_openai.rs"), "```")]
+//!
+//! In parts, with the reconciler, and as `metered` without:
+//!
+#![doc = concat!("```ignore\n", include_str!("clients/async_openai_stream.rs"), "```")]
+//!
+//! ## genai
+//!
+#![doc = concat!("```ignore\n", include_str!("clients/genai.rs"), "```")]
+//!
+//! ## Anthropic, without a library for it
+//!
+#![doc = concat!("```ignore\n", include_str!("clients/anthropic_sse.rs"), "```")]
+//!
+//! ## rig
+//!
+#![doc = concat!("```ignore\n", include_str!("clients/rig.rs"), "```")]
 //!
 //! # Budgets within budgets
 //!
