@@ -40,7 +40,8 @@ pub async fn stream(
             let _ = watched.call().report(budget.price.usage(counts(&usage)?));
         }
         if event["type"] == "message_stop" {
-            let _ = watched.end().settle(budget.price.usage(counts(&usage)?));
+            let counts = counts(&usage)?;
+            let _ = watched.end().settle(budget.price.usage(counts));
             return Ok(true);
         }
         if show(event).is_break() {

@@ -35,7 +35,8 @@ pub async fn chat(
         answer => answer?,
     };
     let usage = answer.usage.as_ref().ok_or("an answer without a usage")?;
-    let _ = watched.end().settle(budget.price.usage(counts(usage)?));
+    let counts = counts(usage)?;
+    let _ = watched.end().settle(budget.price.usage(counts));
     Ok(answer)
 }
 
