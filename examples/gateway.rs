@@ -14,8 +14,8 @@ use std::time::Duration;
 use futures_core::Stream;
 use futures_lite::{stream, StreamExt};
 use token_budget_pool::{
-    BudgetError, BudgetLayer, BudgetPool, Limits, OwnedCall, Price, Rates, Snapshot, TokenCounts,
-    Usage, Usd,
+    BudgetError, BudgetPool, Limits, OwnedCall, Price, Rates, Snapshot, TokenCounts, Usage, Usd,
+    WaitingBudgetLayer,
 };
 use tower::retry::{Policy, RetryLayer};
 use tower::{Service, ServiceBuilder, ServiceExt};
@@ -31,10 +31,12 @@ struct Chunk {
     usage: Option<TokenCounts>,
 }
 
+type Chunks = Pin<Box<dyn Stream<Item = Result<Chunk, Failure>> + Send>>;
+
+/// With the call that it is a part of, for the one who reads the chunks.
 struct Answer {
-    chunks: Pin<Box<dyn Stream<Item = Result<Chunk, Failure>> + Send>>,
-    /// For the one who reads the chunks.
-    call: Option<OwnedCall>,
+    chunks: Chunks,
+    call: OwnedCall,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,7 +63,7 @@ struct Provider {
 }
 
 impl Provider {
-    async fn answer(self, request: Request) -> Result<Answer, Failure> {
+    async fn answer(self, request: Request) -> Result<Chunks, Failure> {
         if self.requests.fetch_add(1, Ordering::Relaxed) % 7 == 0 {
             return Err(Failure::TooManyRequests);
         }
@@ -74,10 +76,7 @@ impl Provider {
             usage: Some(counts),
         };
         let chunks = stream::iter([Ok(Chunk { usage: None }), Ok(last)]);
-        Ok(Answer {
-            chunks: chunks.boxed(),
-            call: None,
-        })
+        Ok(chunks.boxed())
     }
 }
 
@@ -119,14 +118,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Snapshot::describe_gauges();
 
     // The budget is below the retries, so that each attempt is a call of its own.
-    let budget = BudgetLayer::new(
-        pool.clone(),
-        move |request: &Request| price.worst_case(request.prompt_tokens, request.max_tokens),
-        |call: OwnedCall, answer: Result<Answer, Failure>| match answer {
-            Ok(answer) => Ok(Answer {
-                call: Some(call),
-                ..answer
-            }),
+    let of_gateway = pool.clone();
+    let budget = WaitingBudgetLayer::new(
+        move |request: &Request| {
+            of_gateway.reserve_owned(price.worst_case(request.prompt_tokens, request.max_tokens))
+        },
+        |call: OwnedCall, answer: Result<Chunks, Failure>| match answer {
+            Ok(chunks) => Ok(Answer { chunks, call }),
             Err(failure) => {
                 let _ = match failure {
                     Failure::TooManyRequests => call.release(),
@@ -140,7 +138,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .timeout(Duration::from_secs(30))
         .map_err(tower::BoxError::from)
         .layer(RetryLayer::new(Again(5)))
-        .layer(budget.waiting())
+        .layer(budget)
         .service_fn(move |request| provider.clone().answer(request));
 
     let mut calls = tokio::task::JoinSet::new();
@@ -153,7 +151,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 max_tokens: 200,
             };
             let Answer { chunks, call } = service.ready().await?.call(request).await?;
-            let call = call.expect("the layer has put it there");
             let usage = |chunk: &Chunk| -> Option<Usage> { Some(price.usage(chunk.usage?)) };
             let mut chunks = call.meter(chunks, usage);
             while let Some(chunk) = chunks.next().await {
@@ -179,7 +176,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let gauges = metrics.render();
     let mut shown: Vec<_> = gauges
         .lines()
-        .filter(|line| line.contains("cost_usd\"") || line.contains("calls\""))
+        .filter(|line| !line.starts_with('#') && !line.contains("tokens"))
         .collect();
     shown.sort_unstable();
     println!("{}", shown.join("\n"));

@@ -227,7 +227,7 @@ pub use dimension::{Amount, Dimension};
 pub use level::{InvalidChild, Label, Level};
 pub use limits::Limits;
 #[cfg(feature = "stream")]
-pub use metered::Metered;
+pub use metered::{EventUsage, Metered};
 pub use money::{InvalidUsd, ParseUsdError, Usd};
 pub use pool::BudgetPool;
 pub use price::{InvalidPrice, Price, Rates};

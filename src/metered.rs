@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
 use std::task::{ready, Context, Poll};
 
@@ -35,25 +36,26 @@ impl<P: Borrow<BudgetPool>> Call<P> {
     /// the call with the stream. Needs the feature `stream`.
     ///
     /// `usage` looks at each event. Where one has a usage, that is the running total of the call, as for
-    /// [`report`](Self::report), and not what this event adds.
+    /// [`report`](Self::report), and not what this event adds. It may return an `Option<Usage>`, and an
+    /// `Option<Result<Usage, _>>` or a `Result<Option<Usage>, _>` where a usage may be unreadable.
     ///
     /// | how the stream ends | the call |
     /// |---|---|
     /// | it comes to its end | [settles](Self::settle) with the latest usage |
-    /// | it had an error, or is dropped before its end | counts what was reported, and what is still reserved, as [forfeited](Self::forfeit) |
+    /// | it had an error or an unreadable usage, or is dropped before its end | counts what was reported, and what is still reserved, as [forfeited](Self::forfeit) |
     /// | it comes to its end, and there was no usage | counts what was reserved, as forfeited |
     ///
     /// A connection that breaks is usually an error, but some servers and proxies just end the stream. So if an
-    /// event can be told to be the last one, let `usage` look only there (OpenAI's last chunk, Anthropic's
-    /// `message_delta`, Gemini's chunk with a `finishReason`). A stream that was cut off before it then counts
-    /// what was reserved. If it looks at earlier events too, the pool knows of the usage sooner, and trusts the
-    /// end of the stream.
+    /// event can be told to be the last one, let `usage` say nothing before it: OpenAI's last chunk,
+    /// Gemini's chunk with a `finishReason`, Anthropic's `message_stop` (the usage comes in the events before
+    /// it, so keep it until then). A stream that was cut off before it then counts what was reserved. If `usage`
+    /// speaks sooner, the pool knows of the usage sooner, and trusts the end of the stream.
     ///
     /// It reads nothing that you do not read, and spawns no task. So read the stream to its end
-    /// (`None`), even if you know which event was the last one.
+    /// (`None`), even if you know which event was the last one. Each usage is one update of the pool.
     ///
     /// A stream that is not `Unpin` needs a `Box::pin` or a `pin!` around it. Events that are not `Result`s can
-    /// be mapped to `Ok`. If `usage` panics, the stream is dropped like any other.
+    /// be mapped to `Ok`. If `usage` panics, the usage counts as unreadable.
     ///
     /// # Examples
     ///
@@ -74,7 +76,7 @@ impl<P: Borrow<BudgetPool>> Call<P> {
     /// let mut chunks = call.meter(chunks(), |chunk| {
     ///     let usage = chunk.usage.as_ref()?;
     ///     let counts = TokenCounts::inclusive(usage.prompt_tokens, 0, usage.completion_tokens);
-    ///     Some(price.usage(counts.ok()?))
+    ///     Some(counts.map(|counts| price.usage(counts)))
     /// });
     /// while let Some(chunk) = chunks.next().await {
     ///     chunk?; // An error drops the stream, and with it the call.
@@ -84,10 +86,11 @@ impl<P: Borrow<BudgetPool>> Call<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
-    pub fn meter<S, T, E, F>(self, stream: S, usage: F) -> Metered<S, F, P>
+    pub fn meter<S, T, E, F, R>(self, stream: S, usage: F) -> Metered<S, F, P>
     where
-        S: Stream<Item = Result<T, E>>,
-        F: FnMut(&T) -> Option<Usage>,
+        S: Stream<Item = Result<T, E>> + Unpin,
+        F: FnMut(&T) -> R,
+        R: Into<EventUsage>,
     {
         Metered {
             stream,
@@ -97,6 +100,32 @@ impl<P: Borrow<BudgetPool>> Call<P> {
             failed: false,
             receipt: None,
         }
+    }
+}
+
+/// What an event says of the usage of its call so far: nothing, this, or something that cannot be read. Made from
+/// what a function given to [`Call::meter`] returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventUsage(Result<Option<Usage>, Unreadable>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Unreadable;
+
+impl From<Option<Usage>> for EventUsage {
+    fn from(usage: Option<Usage>) -> EventUsage {
+        EventUsage(Ok(usage))
+    }
+}
+
+impl<E> From<Option<Result<Usage, E>>> for EventUsage {
+    fn from(usage: Option<Result<Usage, E>>) -> EventUsage {
+        usage.transpose().into()
+    }
+}
+
+impl<E> From<Result<Option<Usage>, E>> for EventUsage {
+    fn from(usage: Result<Option<Usage>, E>) -> EventUsage {
+        EventUsage(usage.map_err(|_| Unreadable))
     }
 }
 
@@ -120,7 +149,7 @@ impl<S, F, P: Borrow<BudgetPool>> Metered<S, F, P> {
     /// # let call = pool.try_reserve(Usage::tokens(1_000, 500).cost(Usd::cents(1))).unwrap().start();
     /// # let answers_429 = stream::iter([Err::<(), _>("429")]);
     /// # let is_unbilled = |error| error == "429";
-    /// let mut events = call.meter(answers_429, |_| None);
+    /// let mut events = call.meter(answers_429, |_| None::<Usage>);
     /// while let Some(event) = events.next().await {
     ///     if event.is_err_and(is_unbilled) {
     ///         if let Some(call) = events.into_call() {
@@ -147,10 +176,11 @@ impl<S, F, P: Borrow<BudgetPool>> Metered<S, F, P> {
     }
 }
 
-impl<S, T, E, F, P> Stream for Metered<S, F, P>
+impl<S, T, E, F, R, P> Stream for Metered<S, F, P>
 where
     S: Stream<Item = Result<T, E>> + Unpin,
-    F: FnMut(&T) -> Option<Usage>,
+    F: FnMut(&T) -> R,
+    R: Into<EventUsage>,
     P: Borrow<BudgetPool>,
 {
     type Item = Result<T, E>;
@@ -163,10 +193,15 @@ where
         let item = ready!(Pin::new(&mut this.stream).poll_next(context));
         match &item {
             Some(Ok(event)) => {
-                if let Some(usage) = (this.usage)(event) {
-                    // The one that ends the call says as much.
-                    let _ = call.report(usage);
-                    this.latest = Some(usage);
+                let failed_before = mem::replace(&mut this.failed, true);
+                // Here it has failed, since this may panic.
+                if let EventUsage(Ok(usage)) = (this.usage)(event).into() {
+                    this.failed = failed_before;
+                    if let Some(usage) = usage {
+                        this.latest = Some(usage);
+                        // The one that ends the call says as much.
+                        let _ = call.report(usage);
+                    }
                 }
             }
             Some(Err(_)) => this.failed = true,
@@ -183,10 +218,11 @@ where
     }
 }
 
-impl<S, T, E, F, P> FusedStream for Metered<S, F, P>
+impl<S, T, E, F, R, P> FusedStream for Metered<S, F, P>
 where
     S: Stream<Item = Result<T, E>> + Unpin,
-    F: FnMut(&T) -> Option<Usage>,
+    F: FnMut(&T) -> R,
+    R: Into<EventUsage>,
     P: Borrow<BudgetPool>,
 {
     fn is_terminated(&self) -> bool {

@@ -24,10 +24,12 @@ const LOWEST_PER_MILLION: u64 = 1_000_000;
 /// model's entry in LiteLLM's price list (`input_cost_per_token` and so on) or in OpenRouter's (`prompt`,
 /// `completion`, `input_cache_read`, `input_cache_write`), as [`per_token_rounded`](Price::per_token_rounded)
 /// reads it. Numbers and texts will do. LiteLLM's rates for cache writes for an hour (`..._above_1hr`) and for
-/// long prompts (`..._above_200k_tokens`) are read too. Other fields are ignored: fees per
-/// request, image or search, and reasoning tokens at a rate of their own. A call that pays any of these costs
+/// long prompts (`..._above_200k_tokens`) are read too. OpenRouter's `overrides`, which depend on the call, are an
+/// error: give them with [`above`](Price::above). Other fields are ignored: fees per request, image or
+/// search, and audio, images and reasoning at rates of their own. A call that pays any of these costs
 /// more than this price says, so add them with [`Usage::checked_add`]. Without a rate
-/// for cache reads or writes, or with one of zero for writes, these cost what uncached input costs. A
+/// for cache reads or writes, or with one of zero for writes, these cost what uncached input costs. Where only the
+/// rates for long prompts have none for writes, these cost more in the same proportion as uncached input. A
 /// number so small that the JSON reader takes it for zero is zero.
 ///
 /// # Examples
@@ -258,10 +260,11 @@ impl Price {
     }
 
     /// The same price up to so many tokens of input, cached or not, and another one for calls with more. The whole
-    /// call is then charged at the other one, its output too, as Anthropic, Google and OpenAI do.
+    /// call is then charged at the other one, its output too, as providers do for models that have such a step.
     ///
-    /// A price has one such step. With a second one, this price is never lower than you meant, and in
-    /// between it is higher: the step is at the lower number of tokens, to the higher one of each rate.
+    /// A price has one such step. Given a second one, it is at the lower number of tokens, to the higher one of each
+    /// rate. That is never less than you meant, and more in between. (A rate for an hour that only one of them
+    /// has is unknown from there on.)
     ///
     /// # Examples
     ///
@@ -307,17 +310,19 @@ impl Price {
         }
     }
 
-    /// What a million input tokens cost that are in no cache. This and the next ones are the rates below the
-    /// [step](Price::above), if there is one.
+    /// What a million input tokens cost that are in no cache. This and the other rates for input are those below
+    /// the [step](Price::above), if there is one.
     pub const fn uncached_input_per_million(&self) -> Usd {
         Usd::from_nanos(self.rates.uncached_input)
     }
 
     /// What a million output tokens cost: what
-    /// [`BudgetPool::try_reserve_up_to`](crate::BudgetPool::try_reserve_up_to) asks for. (If the price has a
-    /// [step](Price::above): `price.of_prompt(prompt_tokens).output_per_million()`.)
-    pub const fn output_per_million(&self) -> Usd {
-        Usd::from_nanos(self.rates.output)
+    /// [`BudgetPool::try_reserve_up_to`](crate::BudgetPool::try_reserve_up_to) asks for. If the price has a
+    /// [step](Price::above), this is the higher one of both, so that no reservation is too small. For a
+    /// prompt whose length is known: `price.of_prompt(prompt_tokens).output_per_million()`.
+    pub fn output_per_million(&self) -> Usd {
+        let above = self.above.map_or(0, |(_, rates)| rates.output);
+        Usd::from_nanos(self.rates.output.max(above))
     }
 
     /// What a million input tokens cost that are read from a cache.
@@ -351,12 +356,13 @@ impl Price {
     /// The most that the tokens of one answer to a prompt of this many can cost: what to reserve for a
     /// call. Not in it are more than one answer (`n`: multiply `max_output`), tokens that tools of the
     /// provider add to the prompt, and fees per request. All of the prompt costs the highest of the rates for
-    /// input (a write to a cache often costs more than uncached input), at the [step](Price::above) where a prompt
-    /// of this many tokens is or at the one before it. The output is as long as it may get. A cost of more than
-    /// [`Usd::MAX`] is [`Usd::MAX`], as in [`usage`](Price::usage).
+    /// input, since a write to a cache often costs more than uncached input. If the prompt is above the
+    /// [step](Price::above), these are the rates below it or above it, whichever are higher. The output is as long as
+    /// it may get. A cost of more than [`Usd::MAX`] is [`Usd::MAX`], as in [`usage`](Price::usage).
     ///
-    /// A rate for cache writes for an hour counts if the price has one. If your calls write for minutes at
-    /// most, reserve `price.usage(TokenCounts::exclusive(0, 0, prompt_tokens, max_output)?)`.
+    /// A rate for cache writes for an hour counts if the price has one. Without one, such writes are not covered. If
+    /// your calls write for minutes at most, reserve
+    /// `price.usage(TokenCounts::exclusive(0, 0, prompt_tokens, max_output)?)`.
     ///
     /// # Examples
     ///
@@ -459,6 +465,7 @@ mod list {
                 "completion" => (Kind::Output, ""),
                 "input_cache_read" => (Kind::CacheRead, ""),
                 "input_cache_write" => (Kind::CacheWrite, ""),
+                "input_cache_write_1h" => (Kind::CacheWrite1h, ""),
                 _ => [
                     (INPUT, Kind::UncachedInput),
                     (OUTPUT, Kind::Output),
@@ -503,11 +510,15 @@ mod list {
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Price, A::Error> {
             let mut rates = BTreeMap::new();
             while let Some(field) = map.next_key::<String>()? {
+                let named = |error| A::Error::custom(format_args!("{field}: {error}"));
+                if field == "overrides" {
+                    map.next_value::<NoOverrides>().map_err(named)?;
+                    continue;
+                }
                 let Some(rate) = Kind::of(&field) else {
                     map.next_value::<IgnoredAny>()?;
                     continue;
                 };
-                let named = |error| A::Error::custom(format_args!("{field}: {error}"));
                 let value = match rate {
                     (Kind::UncachedInput | Kind::Output, 0) => map.next_value().map(Some),
                     _ => map.next_value::<Option<Rate>>(),
@@ -525,14 +536,21 @@ mod list {
                 let or_uncached = |rate: Option<u64>| rate.unwrap_or(uncached_input);
                 // Providers that do not price writes are listed with null or with zero. What is not in
                 // the cache is then ordinary input, and not free.
-                let written = get(Kind::CacheWrite, above).filter(|&rate| rate > 0);
+                let written = |kind, above| get(kind, above).filter(|&rate| rate > 0);
+                // A rate for long prompts that is missing is as much higher as that for uncached input.
+                let in_proportion = |kind| {
+                    let (short, long) = (written(kind, 0)?, u128::from(uncached_input));
+                    let rate = (u128::from(short) * long).div_ceil(u128::from(input.max(1)));
+                    Some(u64::try_from(rate).unwrap_or(u64::MAX).max(short))
+                };
+                let written = |kind| written(kind, above).or_else(|| in_proportion(kind));
                 Price {
                     rates: PerMillion {
                         uncached_input,
                         output: get(Kind::Output, above).unwrap_or(output),
                         cache_read: or_uncached(get(Kind::CacheRead, above)),
-                        cache_write: or_uncached(written),
-                        cache_write_1h: get(Kind::CacheWrite1h, above),
+                        cache_write: or_uncached(written(Kind::CacheWrite)),
+                        cache_write_1h: written(Kind::CacheWrite1h),
                     }
                     .with_free_hours(),
                     above: None,
@@ -545,6 +563,20 @@ mod list {
             Ok(steps.fold(price(0), |cheaper, above| {
                 cheaper.above(above, price(above))
             }))
+        }
+    }
+
+    /// OpenRouter's rates that depend on the call: none, or this is not the whole price.
+    struct NoOverrides;
+
+    impl<'de> Deserialize<'de> for NoOverrides {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            match Option::<Vec<IgnoredAny>>::deserialize(deserializer)? {
+                Some(overrides) if !overrides.is_empty() => Err(D::Error::custom(
+                    "rates that depend on the call are not read",
+                )),
+                _ => Ok(NoOverrides),
+            }
         }
     }
 
@@ -763,6 +795,9 @@ mod tests {
         assert_eq!(micros(tokens(4, 5, 3, 4)), 22 + 100);
         assert_eq!(price.of_prompt(10), rates("1", "10"));
         assert_eq!(price.of_prompt(11), rates("2", "20"));
+        assert_eq!(price.output_per_million().to_string(), "20");
+        let cheaper = rates("1", "10").above(10, rates("2", "5"));
+        assert_eq!(cheaper.output_per_million().to_string(), "10");
     }
 
     #[test]
@@ -818,22 +853,33 @@ mod tests {
                     uncached_input: "6",
                     output: "15",
                     cache_read: "6",
-                    cache_write: "6",
-                    cache_write_1h: None,
+                    cache_write: "7.5",
+                    cache_write_1h: Some("12"),
                 };
                 price.above(200_000, Price::per_million(dearer).unwrap())
             })
         );
         let openrouter = r#"{"prompt": "0.000003", "completion": "0.000015", "image": "0.0048",
-            "input_cache_read": "0.0000003", "input_cache_write": "0.00000375"}"#;
+            "input_cache_read": "0.0000003", "input_cache_write": "0.00000375",
+            "input_cache_write_1h": "0.000006", "overrides": []}"#;
         assert_eq!(
             read(openrouter),
             price(Rates {
                 cache_read: "0.3",
                 cache_write: "3.75",
+                cache_write_1h: Some("6"),
                 ..Rates::uncached("3", "15")
             })
         );
+        // The rate for long prompts does not touch the input: writes cost no less than before.
+        let output_alone = r#"{"prompt": "0.000003", "completion": "0.000015",
+            "input_cache_write": "0.00000375", "output_cost_per_token_above_200k_tokens": 0.00002}"#;
+        let long = read(output_alone).unwrap().of_prompt(200_001);
+        assert_eq!(long.cache_write_per_million().to_string(), "3.75");
+        assert_eq!(long.output_per_million().to_string(), "20");
+        // Nobody writes for an hour for nothing.
+        let zero = r#"{"prompt": 1e-6, "completion": 1e-6, "input_cache_write_1h": 0}"#;
+        assert_eq!(read(zero).unwrap().cache_write_1h_per_million(), None);
         for none in [
             "",
             r#", "cache_creation_input_token_cost": null"#,
@@ -868,6 +914,11 @@ mod tests {
         }
         for (field, value, flaw) in [
             ("prompt", "1", "there are two"),
+            (
+                "overrides",
+                r#"[{"min_prompt_tokens": 200000}]"#,
+                "depend on the call",
+            ),
             (
                 "cache_creation_input_token_cost_above_1hr",
                 "-1",

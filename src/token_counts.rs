@@ -15,11 +15,13 @@ use crate::usage::Usage;
 /// | [`inclusive`](TokenCounts::inclusive) | inside the prompt's count | OpenAI, Gemini, most that speak OpenAI's API; also the crates `genai` and `rig` |
 /// | [`exclusive`](TokenCounts::exclusive) | outside of it | Anthropic, Bedrock |
 ///
-/// Taken for the other one, counts with many cached tokens can be priced at several times what was billed, or at a
-/// tenth of it. If you are not sure, look at an answer with cached tokens. Where they are more than the
-/// input, it is exclusive.
+/// Do not take one for the other. OpenAI's counts given to `exclusive` pay for cached tokens twice: four times of
+/// what was billed is easily reached. Anthropic's given to `inclusive` are an error, or lose the cache
+/// writes. If you are not sure, look at an answer with cached tokens. Where they are more than the input, it
+/// is exclusive.
 ///
-/// Signed and unsigned integers and `Option`s of them go in as they are (see [`ReportedCount`]). A count that
+/// Signed and unsigned integers and `Option`s of them go in as they are (see [`ReportedCount`]). For a count that your
+/// provider does not have, give 0. A count that
 /// cannot be, such as more cached tokens than the prompt has, is an [error](InvalidTokenCounts), and never made
 /// to fit. What that answer used is then unknown: end its call with
 /// [`settle_at_least`](crate::Call::settle_at_least)`(Usage::ZERO)`. The same goes for an answer without
@@ -68,6 +70,7 @@ pub struct TokenCounts {
     cache_write_1h: u64,
     output: u64,
     cost: Option<Usd>,
+    inclusive: bool,
 }
 
 impl TokenCounts {
@@ -94,6 +97,7 @@ impl TokenCounts {
             cache_write_1h: 0,
             output: output.into().required("output")?,
             cost: None,
+            inclusive: true,
         })
     }
 
@@ -125,6 +129,7 @@ impl TokenCounts {
             cache_write_1h: 0,
             output: output.into().required("output")?,
             cost: None,
+            inclusive: false,
         })
     }
 
@@ -136,22 +141,28 @@ impl TokenCounts {
             cache_write_1h: 0,
             output,
             cost: None,
+            inclusive: true,
         }
     }
 
     /// So many tokens of an [inclusive](TokenCounts::inclusive) prompt were written to a cache:
     /// `prompt_tokens_details.cache_write_tokens` of OpenAI and OpenRouter. They are taken off the uncached
-    /// input.
+    /// input. Called again, it is about more of them.
     ///
     /// # Errors
     ///
-    /// [`InvalidTokenCounts`] if the count is negative or more than the uncached input.
+    /// [`InvalidTokenCounts`] if the count is negative or more than the uncached input, and for counts that are
+    /// [exclusive](TokenCounts::exclusive): their writes are outside of the input, and are given there.
     pub fn cache_write_inside(
         self,
         written: impl Into<ReportedCount>,
     ) -> Result<TokenCounts, InvalidTokenCounts> {
         const FIELD: &str = "cache_write_inside";
         let written = written.into().or_none(FIELD)?;
+        if !self.inclusive {
+            let flaw = CountFlaw::Exclusive;
+            return Err(InvalidTokenCounts { field: FIELD, flaw });
+        }
         Ok(TokenCounts {
             uncached_input: part(FIELD, written, "uncached input", self.uncached_input)?,
             // A part of the input, which fits.
@@ -162,7 +173,7 @@ impl TokenCounts {
 
     /// So many of the tokens that were written to a cache are kept there for an hour, which costs more:
     /// `cache_creation.ephemeral_1h_input_tokens` of Anthropic, and those with a `ttl` of `1h` in Bedrock's
-    /// `cacheDetails`.
+    /// `cacheDetails`. This is all of them: called again, it replaces the count.
     ///
     /// # Errors
     ///
@@ -362,6 +373,8 @@ fn sum(field: &'static str, before: u64, count: u64) -> Result<u64, InvalidToken
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CountFlaw {
     Missing,
+    /// What is inside of the prompt was given for counts that have it outside.
+    Exclusive,
     NoCount(i128),
     MoreThan {
         count: u64,
@@ -386,6 +399,9 @@ impl fmt::Display for InvalidTokenCounts {
         write!(f, "{}: ", self.field)?;
         match self.flaw {
             CountFlaw::Missing => f.write_str("the count is missing"),
+            CountFlaw::Exclusive => {
+                f.write_str("the counts are exclusive, and have cache writes outside of the input")
+            }
             CountFlaw::NoCount(count) => write!(f, "{count} is not a count of tokens"),
             CountFlaw::MoreThan { count, of, whole } => {
                 write!(f, "{count} tokens are more than the {of}, {whole}")
@@ -507,8 +523,12 @@ mod tests {
                 "cache_write: 1 tokens and 18446744073709551615 more are too many",
             ),
             (
-                one.cache_write_inside(11),
+                inclusive(Some(30), Some(20), Some(1)).unwrap().cache_write_inside(11),
                 "cache_write_inside: 11 tokens are more than the uncached input, 10",
+            ),
+            (
+                one.cache_write_inside(1),
+                "cache_write_inside: the counts are exclusive, and have cache writes outside of the input",
             ),
             (
                 one.one_hour_writes(31),

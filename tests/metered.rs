@@ -135,14 +135,39 @@ fn the_call_comes_back_without_its_stream() {
 }
 
 #[test]
+fn a_usage_that_cannot_be_read_is_not_taken_for_an_older_one() {
+    for last in [Some(Err("-1 tokens")), Some(Ok(so_far(90)))] {
+        let pool = pool();
+        let events = [Some(Ok(so_far(70))), None, last].map(Ok::<_, ()>);
+        let mut metered = call(&pool).meter(stream::iter(events), |usage| *usage);
+        while block_on(metered.next()).is_some() {}
+        match last {
+            Some(Err(_)) => counted(&pool, 500, 430),
+            _ => counted(&pool, 90, 0),
+        }
+    }
+    let pool = pool();
+    let events = [Err("no JSON"), Ok(Some(so_far(90)))].map(Ok::<_, ()>);
+    let mut metered = call(&pool).meter(stream::iter(events), |usage| *usage);
+    while block_on(metered.next()).is_some() {}
+    counted(&pool, 500, 410);
+}
+
+/// Also if somebody catches it, and goes on.
+#[test]
 fn a_panic_in_what_looks_at_the_events_counts_what_is_reserved() {
     let pool = pool();
-    let panics = catch_unwind(AssertUnwindSafe(|| {
-        let mut metered = call(&pool).meter(of(&[Ok(None)]), |_| panic!("a bug"));
-        block_on(metered.next())
-    }));
-    assert!(panics.is_err());
-    counted(&pool, 500, 500);
+    let events = [Ok(Some(so_far(70))), Ok(None), Ok(None)];
+    let mut looks = 0;
+    let mut metered = call(&pool).meter(of(&events), |usage| {
+        looks += 1;
+        assert_ne!(looks, 2, "a bug");
+        *usage
+    });
+    assert!(block_on(metered.next()).is_some());
+    assert!(catch_unwind(AssertUnwindSafe(|| block_on(metered.next()))).is_err());
+    while block_on(metered.next()).is_some() {}
+    counted(&pool, 500, 430);
 }
 
 #[test]

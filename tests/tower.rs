@@ -1,12 +1,14 @@
 //! The tower layer (feature `tower`).
 
-use std::future::pending;
+use std::future::{pending, Future};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
 use token_budget_pool::{
-    BudgetError, BudgetLayer, BudgetPool, Limits, OwnedCall, Rejected, Usage, Usd,
+    BudgetError, BudgetLayer, BudgetPool, Limits, OwnedCall, OwnedReservation, Rejected, Usage,
+    Usd, WaitingBudgetLayer,
 };
 use tower::retry::{Policy, RetryLayer};
 use tower::{service_fn, BoxError, Service, ServiceBuilder, ServiceExt};
@@ -33,6 +35,27 @@ fn end(call: OwnedCall, answer: Result<u64, &'static str>) -> Result<u64, &'stat
     answer
 }
 
+fn from(pool: &Arc<BudgetPool>) -> impl Fn(&u64) -> Result<OwnedReservation, Rejected> + Clone {
+    let pool = pool.clone();
+    move |cents| pool.try_reserve_owned(estimate(cents))
+}
+
+type End = fn(OwnedCall, Result<u64, &'static str>) -> Result<u64, &'static str>;
+
+fn layer(
+    pool: &Arc<BudgetPool>,
+) -> BudgetLayer<impl Fn(&u64) -> Result<OwnedReservation, Rejected> + Clone, End> {
+    BudgetLayer::new(from(pool), end as End)
+}
+
+fn waiting(pool: &Arc<BudgetPool>) -> WaitingBudgetLayer<impl Fn(&u64) -> Waits + Clone, End> {
+    let pool = pool.clone();
+    let reserve = move |cents: &u64| -> Waits { Box::pin(pool.reserve_owned(estimate(cents))) };
+    WaitingBudgetLayer::new(reserve, end as End)
+}
+
+type Waits = Pin<Box<dyn Future<Output = Result<OwnedReservation, Rejected>> + Send>>;
+
 async fn provider(cents: u64) -> Result<u64, &'static str> {
     match cents {
         0 => Err("429"),
@@ -44,7 +67,7 @@ async fn provider(cents: u64) -> Result<u64, &'static str> {
 #[tokio::test]
 async fn each_request_is_a_call_that_ends_with_its_answer() {
     let pool = pool(10);
-    let layer = BudgetLayer::new(pool.clone(), estimate, end);
+    let layer = layer(&pool);
     let mut service = ServiceBuilder::new()
         .layer(layer)
         .service(service_fn(provider));
@@ -79,7 +102,7 @@ async fn one_that_does_not_fit_does_not_reach_the_provider() {
         counted.fetch_add(1, Ordering::Relaxed);
         provider(cents)
     });
-    let layer = BudgetLayer::new(pool.clone(), estimate, end);
+    let layer = layer(&pool);
     let mut service = ServiceBuilder::new().layer(layer).service(inner);
     assert_eq!(service.ready().await.unwrap().call(8).await, Ok(4));
     let refused = service.ready().await.unwrap().call(8).await.unwrap_err();
@@ -93,7 +116,7 @@ async fn one_that_does_not_fit_does_not_reach_the_provider() {
 #[tokio::test]
 async fn what_is_reserved_is_reserved_when_it_is_called() {
     let pool = pool(1);
-    let layer = BudgetLayer::new(pool.clone(), estimate, end);
+    let layer = layer(&pool);
     let mut service = ServiceBuilder::new()
         .layer(layer)
         .service(service_fn(provider));
@@ -106,7 +129,7 @@ async fn what_is_reserved_is_reserved_when_it_is_called() {
 #[tokio::test]
 async fn an_answer_that_is_dropped_counts_what_is_reserved() {
     let pool = pool(10);
-    let layer = BudgetLayer::new(pool.clone(), estimate, end);
+    let layer = layer(&pool);
     let never = service_fn(|_| pending::<Result<u64, &str>>());
     let mut service = ServiceBuilder::new()
         .timeout(Duration::from_millis(1))
@@ -126,7 +149,7 @@ async fn an_answer_that_is_dropped_counts_what_is_reserved() {
 #[tokio::test]
 async fn a_panic_counts_what_is_reserved() {
     let pool = pool(10);
-    let layer = BudgetLayer::new(pool.clone(), estimate, end);
+    let layer = layer(&pool);
     let in_future = service_fn(|_: u64| async { panic!("a bug") });
     let before = service_fn(|_: u64| -> std::future::Ready<Result<u64, &str>> { panic!("a bug") });
     let mut in_future = ServiceBuilder::new()
@@ -162,15 +185,14 @@ async fn below_a_retry_each_attempt_is_a_call_and_above_it_all_of_them_are_one()
     let (attempts, operations) = (pool(10), pool(10));
     let mut service = ServiceBuilder::new()
         .layer(BudgetLayer::new(
-            operations.clone(),
-            estimate,
+            from(&operations),
             |call: OwnedCall, answer: Result<u64, BudgetError<&str>>| {
                 let _ = call.forfeit();
                 answer
             },
         ))
         .layer(RetryLayer::new(Twice(2)))
-        .layer(BudgetLayer::new(attempts.clone(), estimate, end))
+        .layer(layer(&attempts))
         .service(service_fn(provider));
     let answer = service.ready().await.unwrap().call(1).await;
     assert_eq!(
@@ -187,7 +209,7 @@ async fn the_waiting_layer_answers_all_that_have_room_in_turn() {
     let pool = Arc::new(BudgetPool::new(
         Limits::unlimited().output_tokens(4 * CALLS + 4),
     ));
-    let layer = BudgetLayer::new(pool.clone(), estimate, end).waiting();
+    let layer = waiting(&pool);
     let slow = service_fn(|cents: u64| async move {
         tokio::task::yield_now().await;
         provider(cents).await
@@ -214,7 +236,7 @@ async fn the_waiting_layer_takes_nothing_of_the_inner_service_while_it_waits_for
     let permits = ServiceBuilder::new()
         .concurrency_limit(1)
         .service(service_fn(provider));
-    let layer = BudgetLayer::new(pool.clone(), estimate, end).waiting();
+    let layer = waiting(&pool);
     let mut waiting = ServiceBuilder::new().layer(layer).service(permits.clone());
     let first = pool.try_reserve(estimate(&8)).expect("there is room");
     let second = tokio::spawn(async move { waiting.ready().await.unwrap().call(8).await });
@@ -227,7 +249,7 @@ async fn the_waiting_layer_takes_nothing_of_the_inner_service_while_it_waits_for
 #[tokio::test]
 async fn the_waiting_layer_does_not_wait_where_that_cannot_help() {
     let pool = Arc::new(BudgetPool::new(Limits::unlimited().output_tokens(10)));
-    let layer = BudgetLayer::new(pool.clone(), estimate, end).waiting();
+    let layer = waiting(&pool);
     let mut service = ServiceBuilder::new()
         .layer(layer)
         .service(service_fn(provider));
@@ -242,7 +264,7 @@ async fn the_waiting_layer_does_not_wait_where_that_cannot_help() {
 async fn one_that_gives_up_waiting_keeps_nothing() {
     let pool = Arc::new(BudgetPool::new(Limits::unlimited().output_tokens(10)));
     let all = pool.try_reserve(estimate(&10)).expect("there is room");
-    let layer = BudgetLayer::new(pool.clone(), estimate, end).waiting();
+    let layer = waiting(&pool);
     let mut service = ServiceBuilder::new()
         .layer(layer)
         .service(service_fn(provider));
@@ -254,13 +276,52 @@ async fn one_that_gives_up_waiting_keeps_nothing() {
     assert_eq!(service.ready().await.unwrap().call(8).await, Ok(4));
 }
 
+/// And the call may go with it.
+#[tokio::test]
+async fn the_answer_may_become_another_one() {
+    let pool = pool(10);
+    let with_call = |call: OwnedCall, answer: Result<u64, &'static str>| Ok((call, answer?));
+    let layer = BudgetLayer::new(from(&pool), with_call);
+    let mut service = ServiceBuilder::new()
+        .layer(layer)
+        .service(service_fn(provider));
+    let (call, cents) = service
+        .ready()
+        .await
+        .unwrap()
+        .call(8)
+        .await
+        .expect("an answer");
+    assert_eq!(pool.snapshot().calls_in_flight, 1);
+    let receipt = call.settle(estimate(&cents));
+    assert_eq!(receipt.counted.cost, CENT.saturating_mul(4));
+    // Here the call goes with the error: it is dropped.
+    assert!(service.ready().await.unwrap().call(1).await.is_err());
+    assert_eq!(pool.spent().forfeited_calls, 1);
+}
+
+#[tokio::test]
+async fn each_request_may_have_a_pool_of_its_own() {
+    let tenants = [pool(1), pool(1)];
+    let pools = tenants.clone();
+    let reserve = move |cents: &u64| pools[(cents % 2) as usize].try_reserve_owned(estimate(cents));
+    let layer = BudgetLayer::new(reserve, end);
+    let mut service = ServiceBuilder::new()
+        .layer(layer)
+        .service(service_fn(provider));
+    for (cents, fits) in [(8, true), (9, true), (8, false)] {
+        let answer = service.ready().await.unwrap().call(cents).await;
+        assert_eq!(answer.is_ok(), fits, "{answer:?}");
+    }
+    assert_eq!(tenants.map(|pool| pool.spent().calls), [1, 1]);
+}
+
 /// For the layers that want a boxed error.
 #[tokio::test]
 async fn the_error_can_be_boxed_whatever_the_inner_one_is() {
     let pool = pool(10);
     let layer = BudgetLayer::new(
-        pool,
-        estimate,
+        from(&pool),
         |call: OwnedCall, answer: Result<u64, BoxError>| {
             drop(call);
             answer

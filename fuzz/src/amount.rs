@@ -98,6 +98,7 @@ fn is_per_million(nanos: &u64) -> bool {
 
 /// In the order of the fields of [`Rates`].
 pub(crate) fn rates(price: Price) -> [Usd; 4] {
+    let price = price.of_prompt(0);
     [
         price.uncached_input_per_million(),
         price.output_per_million(),

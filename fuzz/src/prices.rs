@@ -192,6 +192,12 @@ impl Listed {
         let write = rate(3).filter(|&write| write > 0).unwrap_or(input);
         let mut seen = Vec::new();
         for (name, value) in &all {
+            if name == "overrides" {
+                let none = serde_json::from_str::<Option<Vec<&RawValue>>>(value.get());
+                if !none.is_ok_and(|overrides| overrides.is_none_or(|list| list.is_empty())) {
+                    wrong.push(name.clone());
+                }
+            }
             let Some(other) = other_rate(name) else {
                 continue;
             };
@@ -211,6 +217,9 @@ impl Listed {
 /// LiteLLM's rates for cache writes for an hour, and for prompts above so many thousands of tokens: which of
 /// [`FIELDS`], whether for an hour, and above how many.
 fn other_rate(name: &str) -> Option<(usize, bool, Option<u64>)> {
+    if name == "input_cache_write_1h" {
+        return Some((3, true, None));
+    }
     let mut fields = FIELDS.iter().enumerate();
     let (index, rest) =
         fields.find_map(|(index, field)| Some((index, name.strip_prefix(field)?)))?;
