@@ -12,6 +12,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use serde_json::{json, Map, Value};
+use shapes::{Media, Part};
 use token_budget_pool::TokenCounts;
 
 /// Recorded and documented answers.
@@ -24,11 +25,14 @@ fn samples() -> Vec<Value> {
         .collect()
 }
 
-fn counts(sample: &Value) -> Vec<TokenCounts> {
+fn parts(sample: &Value) -> Vec<Part> {
     let shape = sample["shape"].as_str().expect("a shape");
     let parts = shapes::parts(shape, object(&sample["usage"]));
-    let parts = parts.unwrap_or_else(|error| panic!("{error}: {sample}"));
-    parts.iter().map(|part| part.counts).collect()
+    parts.unwrap_or_else(|error| panic!("{error}: {sample}"))
+}
+
+fn counts(sample: &Value) -> Vec<TokenCounts> {
+    parts(sample).iter().map(|part| part.counts).collect()
 }
 
 fn object(value: &Value) -> Map<String, Value> {
@@ -121,12 +125,36 @@ fn another_model_that_was_called_by_the_way_is_named() {
     let mut samples = samples().into_iter();
     let advised = samples.find(|sample| sample["usage"].to_string().contains("advisor_message"));
     let advised = advised.expect("a sample");
-    let parts = shapes::parts("anthropic_messages", object(&advised["usage"])).expect("counts");
+    let parts = parts(&advised);
     let models: Vec<_> = parts.iter().map(|part| part.model.as_deref()).collect();
     assert_eq!(models, [None, Some("claude-opus-4-8")]);
     assert_eq!(
         (parts[1].counts.input(), parts[1].counts.output()),
         (2_518, 22)
+    );
+}
+
+#[test]
+fn what_is_not_text_is_told_apart() {
+    let (mut audio_in, mut cached, mut audio_out, mut images_out) = (0, 0, 0, 0);
+    for part in samples().iter().flat_map(parts) {
+        assert!(!part.at_other_rates);
+        let Media {
+            audio_in: heard,
+            cached_audio,
+            audio_out: said,
+            images_out: drawn,
+        } = part.media;
+        assert!(heard <= part.counts.input() && cached_audio <= heard);
+        assert!(said + drawn <= part.counts.output());
+        audio_in += heard;
+        cached += cached_audio;
+        audio_out += said;
+        images_out += drawn;
+    }
+    assert_eq!(
+        (audio_in, cached, audio_out, images_out),
+        (5_532, 284, 0, 1_120)
     );
 }
 
@@ -208,7 +236,63 @@ fn each_shape_is_read_as_its_provider_means_it() {
             ),
             json!({"uncached_input": 6, "cache_read": 4, "cache_write": 0, "output": 105, "cost_usd": null}),
         ),
-        // DeepSeek and Moonshot.
+        // A total that nothing else explains counts as output.
+        (
+            one(
+                "openai_chat",
+                none,
+                json!({"prompt_tokens": 20, "completion_tokens": 198, "total_tokens": 623}),
+            ),
+            json!({"uncached_input": 20, "cache_read": 0, "cache_write": 0, "output": 603, "cost_usd": null}),
+        ),
+        // xAI's own bill.
+        (
+            one(
+                "openai_chat",
+                none,
+                json!({"prompt_tokens": 1, "completion_tokens": 1, "cost_in_usd_ticks": 37_756_001}),
+            ),
+            json!({"uncached_input": 1, "cache_read": 0, "cache_write": 0, "output": 1, "cost_usd": 0.003775601}),
+        ),
+        // Audio at $1 a million, and text at $0.30; output at $2.50.
+        (
+            one(
+                "gemini",
+                "gemini-2.5-flash",
+                json!({"promptTokenCount": 1_000, "candidatesTokenCount": 10,
+                "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 600}, {"modality": "TEXT", "tokenCount": 400}]}),
+            ),
+            json!({"uncached_input": 1_000, "cache_read": 0, "cache_write": 0, "output": 10, "cost_usd": 0.000745}),
+        ),
+        // A model whose list price has no rate for audio.
+        (
+            one(
+                "openai_chat",
+                "gpt-4o-audio-preview",
+                json!({"prompt_tokens": 81, "completion_tokens": 72,
+                "prompt_tokens_details": {"audio_tokens": 69}}),
+            ),
+            json!({"uncached_input": 81, "cache_read": 0, "cache_write": 0, "output": 72, "cost_usd": null}),
+        ),
+        // Anthropic's faster mode has no list price.
+        (
+            one(
+                "anthropic_messages",
+                "claude-sonnet-4-5",
+                json!({"input_tokens": 1, "output_tokens": 1, "speed": "fast"}),
+            ),
+            json!({"uncached_input": 1, "cache_read": 0, "cache_write": 0, "output": 1, "cost_usd": null}),
+        ),
+        // Gemini's Live API.
+        (
+            one(
+                "gemini",
+                none,
+                json!({"promptTokenCount": 10, "responseTokenCount": 7, "totalTokenCount": 17}),
+            ),
+            json!({"uncached_input": 10, "cache_read": 0, "cache_write": 0, "output": 7, "cost_usd": null}),
+        ),
+        // Moonshot.
         (
             one(
                 "openai_chat",
@@ -335,6 +419,24 @@ fn what_cannot_be_is_an_error_that_names_it_and_the_others_go_on() {
             [{"ttl": "1h", "inputTokens": u64::MAX}, {"ttl": "1h", "inputTokens": 1}]}),
             ),
             "one_hour_writes: 18446744073709551615 tokens are more than the cache writes, 3",
+        ),
+        (
+            json!({"shape": "openai_responses", "usage": {"input_tokens": 1, "output_tokens": 5,
+            "cache_read_input_tokens": 4}}),
+            "usage.cache_read_input_tokens: OpenAI has none",
+        ),
+        (
+            json!({"shape": "openai_chat", "usage": {"input_tokens": 1, "output_tokens": 5}}),
+            "prompt: the count is missing",
+        ),
+        (
+            json!({"shape": "anthropic_messages", "usage": {"input_tokens": 1, "output_tokens": 5,
+            "iterations": [{"type": "fallback_message", "input_tokens": 1, "output_tokens": 5}]}}),
+            "usage.iterations: a step of an unknown kind, Some(\"fallback_message\")",
+        ),
+        (
+            json!({"shape": "gemini", "usage": {"promptTokenCount": 1, "totalTokenCount": 5}}),
+            "usage.totalTokenCount: 5 tokens, and only 1 of them",
         ),
         (json!("not an object"), "invalid type: string"),
     ];

@@ -127,22 +127,23 @@ fn used(line: &[u8]) -> Result<Line, String> {
 /// What to settle a call with.
 fn usage(model: Option<&str>, part: &Part) -> Usage {
     let usage = Usage::from(part.counts);
-    match part.counts.reported_cost() {
-        // The provider knows better than a price list.
-        Some(_) => usage,
-        None => match model.and_then(|model| list_price(model, &part.counts)) {
-            Some(cost) => usage.cost(cost),
-            // The pool counts the call as unpriced, at its assumed cost.
-            None => usage,
-        },
+    // What the provider reports itself is in there, and it knows better than a price list.
+    if usage.cost.is_some() || part.at_other_rates {
+        return usage;
+    }
+    match model.and_then(|model| list_price(model, part)) {
+        Some(cost) => usage.cost(cost),
+        // The pool counts the call as unpriced, at its assumed cost.
+        None => usage,
     }
 }
 
 /// What these tokens cost by the list of `genai-prices`, which has rates for long prompts and for cache
-/// writes too. `None` for a model that is not in it.
-fn list_price(model: &str, counts: &TokenCounts) -> Option<Usd> {
+/// writes too. `None` for a model that is not in it, or that has no rate for audio or images and used some.
+fn list_price(model: &str, part: &Part) -> Option<Usd> {
+    let (counts, media) = (&part.counts, &part.media);
     let tokens = |count: u64| count as f64;
-    let usage = genai_prices::Usage::from([
+    let text = genai_prices::Usage::from([
         (UsageKey::INPUT_TOKENS, tokens(counts.input())),
         (UsageKey::CACHE_READ_TOKENS, tokens(counts.cache_read())),
         (UsageKey::CACHE_WRITE_TOKENS, tokens(counts.cache_write())),
@@ -152,10 +153,30 @@ fn list_price(model: &str, counts: &TokenCounts) -> Option<Usd> {
         ),
         (UsageKey::OUTPUT_TOKENS, tokens(counts.output())),
     ]);
-    let price = genai_prices::calculate(&PriceRequest::new(model, &usage)).ok()?;
-    // A warning says that something is not in the price.
-    let whole = price.warnings.is_empty().then_some(price.total_price)?;
-    Usd::from_f64(whole).ok()
+    let price = |usage: &genai_prices::Usage| {
+        let price = genai_prices::calculate(&PriceRequest::new(model, usage)).ok()?;
+        // A warning says that something is not in the price.
+        price.warnings.is_empty().then_some(price.total_price)
+    };
+    let as_text = price(&text)?;
+    let mut all = text.clone();
+    for (kind, count) in [
+        (UsageKey::INPUT_AUDIO_TOKENS, media.audio_in),
+        (UsageKey::CACHE_AUDIO_READ_TOKENS, media.cached_audio),
+        (UsageKey::OUTPUT_AUDIO_TOKENS, media.audio_out),
+        (UsageKey::OUTPUT_IMAGE_TOKENS, media.images_out),
+    ] {
+        if count > 0 {
+            all.insert(kind.clone(), tokens(count));
+            let mut alone = text.clone();
+            alone.insert(kind, tokens(count));
+            // Without a rate of its own it would be priced as text.
+            if price(&alone).is_some_and(|price| price == as_text) {
+                return None;
+            }
+        }
+    }
+    Usd::from_f64(price(&all)?).ok()
 }
 
 fn told(error: impl Display) -> String {
