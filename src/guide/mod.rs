@@ -271,13 +271,13 @@
 //! |---|---|---|---|---|
 //! | OpenAI, Chat Completions | `prompt_tokens` | inside: `prompt_tokens_details.cached_tokens` | `completion_tokens` | `inclusive`, `cache_write_inside(..cache_write_tokens)` |
 //! | OpenAI, Responses | `input_tokens` | inside: `input_tokens_details.cached_tokens` | `output_tokens` | the same |
-//! | xAI | as OpenAI | inside | without reasoning | `inclusive`, `reasoning_outside(..reasoning_tokens)` |
+//! | xAI, Chat Completions | as OpenAI | inside | without reasoning: the total is larger by it | `inclusive`, `reasoning_outside(..reasoning_tokens)` |
 //! | Gemini | `promptTokenCount` | inside: `cachedContentTokenCount` | `candidatesTokenCount`, without thoughts | `inclusive`, `reasoning_outside(thoughtsTokenCount)`, `tool_prompt_outside(toolUsePromptTokenCount)` |
 //! | Anthropic | `input_tokens` | outside: `cache_read_input_tokens`, `cache_creation_input_tokens` | `output_tokens` | `exclusive`, `one_hour_writes(cache_creation.ephemeral_1h_input_tokens)` |
 //! | Bedrock, Converse | `inputTokens` | outside: `cacheReadInputTokens`, `cacheWriteInputTokens` | `outputTokens` | `exclusive`, `one_hour_writes` of those in `cacheDetails` with a `ttl` of `1h` |
 //!
-//! Taken for the other way, counts look plausible. OpenAI's cached tokens would be paid twice, Anthropic's are an
-//! error or are lost. Where a total is reported, compare it once.
+//! OpenAI's counts given to `exclusive` pay for cached tokens twice. Anthropic's given to `inclusive` are an error, or
+//! lose the cache writes. Where a total is reported, compare it: what only the total has is billed too.
 //!
 //! ```
 //! use token_budget_pool::{Price, Rates, TokenCounts};
@@ -306,28 +306,29 @@
 //!
 //! Some things that are billed are in no count, or not where one looks:
 //!
-//! - A router such as OpenRouter reports what it bills. Give that to
-//!   [`at_cost`](crate::TokenCounts::at_cost): it is right where the counts are not. In one recorded answer it is 91
-//!   times what the tokens cost.
+//! - OpenRouter and xAI report what they bill. Give that to [`at_cost`](crate::TokenCounts::at_cost): it is right
+//!   where the counts are not. In one recorded answer it is 91 times what the tokens cost.
 //! - Anthropic's compaction of a conversation, and the advice of another model, are in `usage.iterations` only.
 //! - Searches and other tools of a provider are billed by use. Add them with
 //!   [`Usage::checked_add`](crate::Usage::checked_add).
+//! - Audio and images often have rates of their own, and so have faster and slower modes, some regions, and batches.
 //!
-//! The repository's example `provider_usage` has the code for all of these shapes, to copy. It is tested with 101
-//! recorded and documented answers. Its prices come from the crate `genai-prices`, which knows more than a
-//! thousand models, their steps and their cache rates. `serde_json::from_str::<Price>` reads an entry of LiteLLM's
-//! list.
+//! The repository's example `provider_usage` has the code for all of these shapes, to copy. The counts that it reads
+//! are tested on 101 recorded and documented answers, against the totals that these report. Its prices come from the
+//! crate `genai-prices`, which knows more than a thousand models, their steps, and their rates for caches, audio and
+//! images. `serde_json::from_str::<Price>` reads an entry of LiteLLM's list.
 //!
 //! # In a tower stack
 //!
 #![cfg_attr(
     feature = "tower",
-    doc = "With the feature `tower`, [`BudgetLayer`](crate::BudgetLayer) makes each request of a tower service a call on a pool."
+    doc = "With the feature `tower`, [`BudgetLayer`](crate::BudgetLayer) makes each request of a tower service a call on a pool, and [`WaitingBudgetLayer`](crate::WaitingBudgetLayer) waits for room first."
 )]
 #![cfg_attr(
     not(feature = "tower"),
-    doc = "With the feature `tower`, `BudgetLayer` makes each request of a tower service a call on a pool."
+    doc = "With the feature `tower`, `BudgetLayer` makes each request of a tower service a call on a pool, and `WaitingBudgetLayer` waits for room first."
 )]
-//! It reserves, sends, and lets a function of yours end the call with what came back. Below a layer that
-//! retries, each attempt is a call, as providers bill it. `waiting()` makes it wait for room. The
-//! repository's example `gateway` puts it together with a retry layer, metered streams, and gauges.
+//!
+//! One function of yours reserves, from the pool that the request belongs to. Another one ends the call with what
+//! came back, or hands it on with the answer. Below a layer that retries, each attempt is a call, as providers bill
+//! it. The repository's example `gateway` puts it together with a retry layer, metered streams, and gauges.

@@ -7,7 +7,7 @@ use async_openai::types::chat::{
 };
 use async_openai::Client;
 use futures::TryStreamExt;
-use token_budget_pool::{BudgetPool, Metered, Price, Usage};
+use token_budget_pool::{BudgetPool, InvalidTokenCounts, Metered, Price, Usage};
 
 use super::async_openai::{counts, seen};
 use super::budget::Budget;
@@ -60,7 +60,8 @@ pub async fn metered(
 ) -> Result<
     Metered<
         ChatCompletionResponseStream,
-        impl FnMut(&CreateChatCompletionStreamResponse) -> Option<Usage> + use<>,
+        impl FnMut(&CreateChatCompletionStreamResponse) -> Option<Result<Usage, InvalidTokenCounts>>
+            + use<>,
         Arc<BudgetPool>,
     >,
     Error,
@@ -75,7 +76,7 @@ pub async fn metered(
         chunks => chunks?,
     };
     Ok(call.meter(chunks, move |chunk| {
-        let counts = counts(chunk.usage.as_ref()?).ok()?;
-        Some(price.usage(counts))
+        let counts = counts(chunk.usage.as_ref()?);
+        Some(counts.map(|counts| price.usage(counts)))
     }))
 }
