@@ -80,8 +80,11 @@ const OTHERS: [One; 4] = [
 struct Family {
     name: String,
     help: &'static str,
-    values: Box<dyn Fn(&Snapshot) -> Vec<(Option<Dimension>, Value)>>,
+    values: Box<dyn Fn(&Snapshot) -> Values>,
 }
+
+/// With their labels.
+type Values = Vec<(Option<Dimension>, Value)>;
 
 /// A number, exactly.
 enum Value {
