@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use serde_json::{json, Value};
 
 use crate::answers::{rejected, totals, SHIPPED};
-use crate::program::{json, program};
+use crate::example::program;
+use crate::program::json;
 
 fn keys(object: &Value) -> Vec<&str> {
     let mut keys: Vec<&str> = object
