@@ -6,12 +6,10 @@
 //! ```
 
 use std::future::{ready, Ready};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_core::Stream;
 use futures_lite::{stream, StreamExt};
 use token_budget_pool::{
     BudgetError, BudgetPool, Limits, OwnedCall, Price, Rates, Snapshot, TokenCounts, Usage, Usd,
@@ -31,7 +29,7 @@ struct Chunk {
     usage: Option<TokenCounts>,
 }
 
-type Chunks = Pin<Box<dyn Stream<Item = Result<Chunk, Failure>> + Send>>;
+type Chunks = stream::Iter<std::array::IntoIter<Result<Chunk, Failure>, 2>>;
 
 /// With the call that it is a part of, for the one who reads the chunks.
 struct Answer {
@@ -76,7 +74,7 @@ impl Provider {
             usage: Some(counts),
         };
         let chunks = stream::iter([Ok(Chunk { usage: None }), Ok(last)]);
-        Ok(chunks.boxed())
+        Ok(chunks)
     }
 }
 
