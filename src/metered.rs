@@ -81,8 +81,9 @@ impl<P: Borrow<BudgetPool>> Call<P> {
     /// while let Some(chunk) = chunks.next().await {
     ///     chunk?; // An error drops the stream, and with it the call.
     /// }
+    /// assert_eq!(pool.spent().cost.to_string(), "0.0048");
     /// let receipt = chunks.receipt().expect("the stream has ended");
-    /// assert_eq!(receipt.counted.cost.to_string(), "0.0048");
+    /// assert!(!receipt.is_guess());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -130,9 +131,17 @@ impl<E> From<Result<Option<Usage>, E>> for EventUsage {
 }
 
 impl<S, F, P: Borrow<BudgetPool>> Metered<S, F, P> {
-    /// What became of the call; `None` until the stream has ended.
+    /// What became of the call when it ended, and where the pool stands; `None` until the stream has ended. In
+    /// [`counted`](Receipt::counted) is only what the events had not reported before. The whole is in
+    /// [`usage`](Self::usage).
     pub fn receipt(&self) -> Option<Receipt> {
         self.receipt
+    }
+
+    /// The latest usage that an event had. At the end of a stream that was read and did not fail, it is the usage of
+    /// the call.
+    pub fn usage(&self) -> Option<Usage> {
+        self.latest
     }
 
     /// The call without its stream, to end it in another way; `None` if it has ended. Where the client library
