@@ -70,6 +70,7 @@ fn each_report_counts_as_it_comes_and_the_last_one_settles() {
         (receipt.counted.calls, receipt.spent.output_tokens),
         (1, 90)
     );
+    assert_eq!(metered.usage(), Some(so_far(90)));
     assert!(metered.into_call().is_none());
 }
 
