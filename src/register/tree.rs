@@ -63,7 +63,7 @@ use std::ops::Range;
 
 use super::head::{Entry, Head, Place};
 use super::lane::Lane;
-use super::node::{nth, List, Node, Tree, LABEL_WORDS};
+use super::node::{nth, Node, Tree, LABEL_WORDS};
 use super::{
     last_word, Answer, Attempt, Claim, Ended, Operation, Register, State, FIRST_LINE, HAS_LIST,
     HINTS, MARKS_FROM, REFUSED,
@@ -341,7 +341,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
             let count = self.tree.get().map_or(0, Tree::count);
             let mut nodes = Vec::with_capacity(count as usize + 1);
             for _ in 0..looks() {
-                if self.read_nodes(self.head(), count, &mut nodes, &in_use, &f) {
+                if let Some(()) = self.read_nodes(self.head(), count, &mut nodes, &in_use, &f) {
                     return nodes;
                 }
             }
@@ -350,13 +350,13 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
             claim.head = self.head();
             let seen = self.read_nodes(claim.head, count, &mut nodes, &in_use, &f);
             drop(claim);
-            if seen {
+            if seen.is_some() {
                 return nodes;
             }
         }
     }
 
-    /// One attempt at it, if there are no more nodes than `count`. Whether the head has not moved.
+    /// One attempt at it. `None` if the head has moved, or if there are more nodes than `count`.
     fn read_nodes<R>(
         &self,
         head: Head,
@@ -364,11 +364,9 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         nodes: &mut Vec<NodeState<R>>,
         in_use: impl Fn(&State<'_, A, T>) -> bool,
         f: impl Fn(&State<'_, A, T>) -> R,
-    ) -> bool {
+    ) -> Option<()> {
         nodes.clear();
-        let Some(root) = self.state(head) else {
-            return false;
-        };
+        let root = self.state(head)?;
         nodes.push(NodeState {
             number: None,
             parent: None,
@@ -376,9 +374,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
             state: f(&root),
         });
         if let Some(tree) = self.tree.get().filter(|_| root.has_list) {
-            let Some(list) = tree.list(head.place()).map(List::load) else {
-                return false;
-            };
+            let list = tree.list(head.place())?.load();
             for number in (0..count).map(nth) {
                 // A number may be given out before its node is there.
                 let Some(node) = tree.node(number) else {
@@ -386,12 +382,10 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
                 };
                 let entry = list.iter().find(|entry| entry.names(number));
                 let place = match entry {
-                    Some(entry) => Some(entry.place()),
-                    None => node.place(head),
+                    Some(entry) => entry.place(),
+                    None => node.place(head)?,
                 };
-                let Some(state) = place.and_then(|place| node_state(node, place, 0)) else {
-                    return false;
-                };
+                let state = node_state(node, place, 0)?;
                 if in_use(&state) {
                     let (parent, label) = node.description();
                     nodes.push(NodeState {
@@ -403,8 +397,13 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
                 }
             }
         }
-        // A node that is in use as of `head` had its number before.
-        self.validate(head) && self.tree.get().map_or(0, Tree::count) == count
+        self.validate(head).then_some(())?;
+        // A node that is in use as of `head` had its number before, and may have been made after the others were
+        // counted.
+        if self.tree.get().map_or(0, Tree::count) != count {
+            return None;
+        }
+        Some(())
     }
 
     /// Finds the current slots of the `wanted` nodes on `path`, as of `head`, which names
@@ -585,7 +584,7 @@ impl<const A: usize, const T: usize, F> Register<A, T, F> {
         if let Some(refusal) = refusal {
             return Some((head, Answer::Refused(refusal)));
         }
-        // Release fence: as in `try_in_tree`.
+        // Release fence: as in `try_in_tree`, which may not have come that far.
         fence(Ordering::Release);
         let new_list = tree.list_to_write(free_at);
         let mut done = None;

@@ -43,9 +43,15 @@ struct Args {
     /// Only those with this in their place, their function or what they do.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Only those that have to be killed: leaves out what `allowed.toml` names.
+    #[arg(long)]
+    not_allowed: bool,
     /// So many of them, evenly spread; which ones depends on the sources.
     #[arg(long, value_name = "N")]
     sample: Option<NonZeroUsize>,
+    /// Leaves out those before the Nth that would be tried: to go on after a run that was stopped.
+    #[arg(long, value_name = "N")]
+    from: Option<NonZeroUsize>,
     /// Where to write the table, besides the standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -74,7 +80,7 @@ fn run(args: &Args) -> Result<bool> {
 
     let sources = holders(root)?;
     let mutants = find::mutants(&sources);
-    let chosen = choose(&mutants, args, &sources)?;
+    let chosen = choose(&mutants, args, &allowed, &sources)?;
     if args.list {
         for &index in &chosen {
             println!("{}", mutants[index]);
@@ -150,7 +156,12 @@ fn sources_below(root: &Path, folder: &str) -> Result<Vec<String>> {
     Ok(found)
 }
 
-fn choose(mutants: &[Mutant], args: &Args, sources: &[Source]) -> Result<Vec<usize>> {
+fn choose(
+    mutants: &[Mutant],
+    args: &Args,
+    allowed: &Allowed,
+    sources: &[Source],
+) -> Result<Vec<usize>> {
     let mut chosen: Vec<_> = (0..mutants.len()).collect();
     if let Some(text) = &args.only {
         chosen.retain(|&index| mutants[index].to_string().contains(text));
@@ -159,12 +170,20 @@ fn choose(mutants: &[Mutant], args: &Args, sources: &[Source]) -> Result<Vec<usi
             "--only {text}: no mutant has this in it"
         );
     }
+    if args.not_allowed {
+        chosen.retain(|&index| allowed.reason(&mutants[index]).is_none());
+    }
     if let Some(count) = args.sample {
         let mut hasher = DefaultHasher::new();
         for source in sources {
             source.text.hash(&mut hasher);
         }
         chosen = spread(&chosen, count.get(), hasher.finish());
+    }
+    if let Some(first) = args.from {
+        let all = chosen.len();
+        ensure!(first.get() <= all, "--from {first}: there are only {all}");
+        chosen.drain(..first.get() - 1);
     }
     Ok(chosen)
 }

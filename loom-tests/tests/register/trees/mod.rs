@@ -6,6 +6,7 @@ pub(crate) mod case;
 pub(crate) mod step;
 
 pub(crate) mod detours;
+pub(crate) mod free;
 pub(crate) mod nodes;
 pub(crate) mod paths;
 pub(crate) mod raises;

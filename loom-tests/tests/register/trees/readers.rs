@@ -1,7 +1,7 @@
 //! Readers of nodes beside updates.
 
 use super::case::{tree, Do};
-use super::step::{Add, Ask, Look, Make, Peek, PeekAll, Signal};
+use super::step::{Add, Ask, Look, Make, Open, Peek, PeekAll, Renew, Signal, Take};
 use crate::sync::Event;
 
 #[test]
@@ -26,6 +26,23 @@ pub(crate) fn a_reader_of_all() {
         .check(
             [260, 150],
             [490, 800],
+            &[Event::Moved, Event::OverwrittenWhileRead],
+        );
+}
+
+/// The child is made in a slot that the reader may be looking at: the root's last sum is not to be seen with a
+/// later limit. Only the fence of the slow way prevents it, since that of the other way is not reached without a
+/// list. (The node was taken before, by another thread: that has a fence too.)
+#[test]
+pub(crate) fn a_reader_of_the_root_beside_the_first_child() {
+    tree()
+        .setup([Do(Take(&[1])), Do(Add(&[], 1))])
+        .role([Renew(&[], 90), Open(&[1], 9)])
+        .role([PeekAll])
+        .preemptions(2, 1)
+        .check(
+            [1_300, 1],
+            [200, 320],
             &[Event::Moved, Event::OverwrittenWhileRead],
         );
 }
@@ -112,6 +129,17 @@ pub(crate) fn a_reader_of_all_that_claims() {
         .role([Add(&[1], 2), Add(&[1], 4)])
         .role([PeekAll])
         .check([720, 390], [1_100, 2_000], &[Event::Moved]);
+}
+
+/// While it holds a lane, others go round it.
+#[test]
+pub(crate) fn a_reader_of_all_that_claims_looks_too_late() {
+    tree()
+        .looks(0)
+        .setup([Do(Make(&[1], 99)), Do(Add(&[1], 1))])
+        .role([Add(&[1], 2), Add(&[1], 4)])
+        .role([PeekAll])
+        .check([3_500, 6], [6_400, 2_900], &[Event::Moved, Event::Detour]);
 }
 
 #[test]

@@ -43,8 +43,13 @@ pub(crate) enum Step {
     // These are about the last node alone.
     Reset(Names),
     Limit(Names, u64),
+    /// A reset to another limit, in one step.
+    Renew(Names, u64),
     /// A new node with this limit.
     Make(Names, u64),
+    /// The first half of it: takes a node. In a setup, for a role that does the other half.
+    Take(Names),
+    Open(Names, u64),
     /// Gives it back.
     Give(Names),
     Peek(Names),
@@ -57,7 +62,9 @@ pub(crate) enum Step {
     Look,
 }
 
-pub(crate) use Step::{Add, Ask, Give, Limit, Look, Make, Peek, PeekAll, Reset, Signal, Unwind};
+pub(crate) use Step::{
+    Add, Ask, Give, Limit, Look, Make, Open, Peek, PeekAll, Renew, Reset, Signal, Take, Unwind,
+};
 
 /// The states of the levels of a path that an operation was about.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -182,11 +189,12 @@ impl Subject {
                 }
             }
             Make(names, _) => {
-                let (&name, above) = names.split_last().expect("not the root");
-                let label = [name as u64, 0, 0, 0];
-                let path = self.register.take_node(&known.path(above), label);
-                known.0.push((name, path.expect("one more node")));
+                self.take(names, known);
                 self.update(step, known)
+            }
+            Take(names) => {
+                self.take(names, known);
+                Answer::Fits
             }
             Give(names) => {
                 let answer = self.update(step, known);
@@ -196,7 +204,7 @@ impl Subject {
                 answer
             }
             Unwind(..) => sync::catch(|| self.update(step, known)).unwrap_or(Answer::Unwound),
-            Add(..) | Reset(_) | Limit(..) => self.update(step, known),
+            Add(..) | Reset(_) | Limit(..) | Renew(..) | Open(..) => self.update(step, known),
         };
         if let Answer::Refused(_) = answer {
             sync::count(Event::Refused);
@@ -205,6 +213,13 @@ impl Subject {
             }
         }
         answer
+    }
+
+    fn take(&self, names: Names, known: &mut Known) {
+        let (&name, above) = names.split_last().expect("not the root");
+        let label = [name as u64, 0, 0, 0];
+        let path = self.register.take_node(&known.path(above), label);
+        known.0.push((name, path.expect("one more node")));
     }
 
     fn update(&self, step: Step, known: &Known) -> Answer {
@@ -272,7 +287,7 @@ fn last(names: Names) -> usize {
 impl Step {
     fn doing(self) -> Doing {
         match self {
-            Limit(..) | Make(..) => Doing::SetsTerms,
+            Limit(..) | Renew(..) | Make(..) | Open(..) => Doing::SetsTerms,
             _ => Doing::KeepsTerms,
         }
     }
@@ -288,7 +303,10 @@ impl Step {
             | Ask(names, _)
             | Reset(names)
             | Limit(names, _)
+            | Renew(names, _)
             | Make(names, _)
+            | Open(names, _)
+            | Take(names)
             | Give(names)
             | Peek(names) => names,
             PeekAll | Signal | Look => &[],
@@ -302,7 +320,8 @@ impl Step {
             Add(_, more) | Unwind(_, more) => now.sum = now.sum.wrapping_add(more),
             Reset(_) => now.sum = 0,
             Limit(_, limit) => now.limit = limit,
-            Make(names, limit) => {
+            Renew(_, limit) => (now.sum, now.limit) = (0, limit),
+            Make(names, limit) | Open(names, limit) => {
                 now = State {
                     sum: 0,
                     limit,
@@ -310,7 +329,7 @@ impl Step {
                 };
             }
             Give(_) => (now.sum, now.name) = (0, 0),
-            Ask(..) | Peek(_) | PeekAll | Signal | Look => {}
+            Ask(..) | Take(_) | Peek(_) | PeekAll | Signal | Look => {}
         }
         Some(now)
     }
@@ -356,7 +375,7 @@ impl Plain {
             }
             Look => return Answer::Saw(self.flag),
             PeekAll => return Answer::All(self.all()),
-            Make(names, limit) => {
+            Make(names, limit) | Open(names, limit) => {
                 let (&name, above) = names.split_last().expect("not the root");
                 let state = State {
                     sum: 0,
@@ -435,7 +454,7 @@ impl OnNode {
     fn gone(&self, now: &register::State<'_, 1, TERMS>) -> bool {
         let names = self.step.names();
         let is_last = usize::from(now.depth()) == names.len();
-        let makes = matches!(self.step, Make(..));
+        let makes = matches!(self.step, Make(..) | Open(..));
         is_last && !makes && now.marks as usize != last(names)
     }
 }
