@@ -351,7 +351,7 @@ fn each_shape_is_read_as_its_provider_means_it() {
             json!({"uncached_input": 10, "cache_read": 0, "cache_write": 0, "output": 0, "cost_usd": null}),
         ),
     ] {
-        assert_eq!(run(&[line.clone()]), [expected], "{line}");
+        assert_eq!(run(std::slice::from_ref(&line)), [expected], "{line}");
     }
 }
 

@@ -194,7 +194,7 @@ impl Listed {
         for (name, value) in &all {
             if name == "overrides" {
                 let none = serde_json::from_str::<Option<Vec<&RawValue>>>(value.get());
-                if !none.is_ok_and(|overrides| overrides.is_none_or(|list| list.is_empty())) {
+                if !none.is_ok_and(|overrides| overrides.unwrap_or_default().is_empty()) {
                     wrong.push(name.clone());
                 }
             }
