@@ -99,7 +99,7 @@
 //! |---|---|---|
 //! | `serde` | saved snapshots, limits and amounts, and prices from LiteLLM's and OpenRouter's lists | serde |
 //! | `stream` | `Call::meter`: a stream of a provider's events that counts itself | futures-core |
-//! | `tower` | `BudgetLayer`: each request of a tower service is a call | tower-layer, tower-service |
+//! | `tower` | `BudgetLayer`, `WaitingBudgetLayer`: each request of a tower service is a call | tower-layer, tower-service |
 //! | `metrics` | `Snapshot::set_gauges`: gauges through the facade `metrics` | metrics |
 //!
 //! # Guarantees
