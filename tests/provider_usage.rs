@@ -179,7 +179,7 @@ fn every_sample_has_a_line() {
 fn each_shape_is_read_as_its_provider_means_it() {
     let one = |shape: &str, model: &str, usage: Value| json!({ "shape": shape, "model": model, "usage": usage });
     let none = "no-such-model";
-    for (line, expected) in [
+    let lines_and_expected = [
         // The cost that OpenRouter bills: 91 times that of the tokens, since a tool has called a larger model.
         (
             one(
@@ -350,8 +350,11 @@ fn each_shape_is_read_as_its_provider_means_it() {
             ),
             json!({"uncached_input": 10, "cache_read": 0, "cache_write": 0, "output": 0, "cost_usd": null}),
         ),
-    ] {
-        assert_eq!(run(std::slice::from_ref(&line)), [expected], "{line}");
+    ];
+    let told = run(&lines_and_expected.clone().map(|(line, _)| line));
+    assert_eq!(told.len(), lines_and_expected.len());
+    for (told, (line, expected)) in told.iter().zip(&lines_and_expected) {
+        assert_eq!(told, expected, "{line}");
     }
 }
 

@@ -26,8 +26,16 @@ use crate::find::Mutant;
 const COPIED: [&str; 3] = ["src", "loom-tests", "tests/support"];
 
 /// Scenarios that `cargo test` leaves to the long run, and that see what no other may see.
-const LONG: [(Suite, &str); 30] = [
+const LONG: [(Suite, &str); 32] = [
     (Suite::Plain, "terms::terms_go_home_beside_a_writer"),
+    (
+        Suite::Plain,
+        "detours::a_reference_to_a_lane_that_a_holder_does_not_know",
+    ),
+    (
+        Suite::Ghost,
+        "trees::readers::a_reader_of_all_that_claims_looks_too_late",
+    ),
     (Suite::Plain, "terms::two_change_terms"),
     (Suite::Plain, "terms::terms_change_among_records_exactly"),
     (Suite::Plain, "hints::a_look_at_a_lane_not_known_here"),

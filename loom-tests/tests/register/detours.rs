@@ -139,6 +139,7 @@ pub(crate) fn a_reference_to_a_lane_not_known_here() {
 
 /// The same in place of the reader with one that holds lane 0.
 #[test]
+#[cfg_attr(not(feature = "ghost"), ignore = "takes many seconds")]
 pub(crate) fn a_reference_to_a_lane_that_a_holder_does_not_know() {
     case()
         .one_amount()

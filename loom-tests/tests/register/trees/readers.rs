@@ -133,6 +133,7 @@ pub(crate) fn a_reader_of_all_that_claims() {
 
 /// While it holds a lane, others go round it.
 #[test]
+#[cfg_attr(feature = "ghost", ignore = "takes seconds")]
 pub(crate) fn a_reader_of_all_that_claims_looks_too_late() {
     tree()
         .looks(0)
