@@ -190,3 +190,28 @@ pub(crate) fn a_leaked_child_keeps_its_parent() {
     };
     scenario.check([2, 1], [[23, 33], [15, 30]]);
 }
+
+#[test]
+pub(crate) fn two_are_given_back() {
+    let scenario = Scenario {
+        setup: |nodes| vec![take(nodes), take(nodes)],
+        roles: [
+            |nodes, both| {
+                nodes.give_back_node(&both[0]);
+                vec![]
+            },
+            |nodes, both| {
+                nodes.give_back_node(&both[1]);
+                vec![]
+            },
+        ],
+        end: |nodes, both, _| {
+            let again = [take(nodes), take(nodes)];
+            assert!(
+                both.iter().all(|path| again.contains(path)),
+                "A NODE IS LOST"
+            );
+        },
+    };
+    scenario.check([2, 2], [[5, 5], [17, 17]]);
+}
