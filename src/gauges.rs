@@ -167,28 +167,30 @@ impl Snapshot {
     pub fn prometheus_text<N: AsRef<str>>(
         pools: impl IntoIterator<Item = (N, Snapshot)>,
     ) -> String {
-        let pools: Vec<_> = pools.into_iter().collect();
-        let mut text = String::new();
-        write_prometheus(&mut text, &pools).expect("a string takes all that is written");
-        text
+        Prometheus(pools.into_iter().collect()).to_string()
     }
 }
 
-fn write_prometheus<N: AsRef<str>>(text: &mut String, pools: &[(N, Snapshot)]) -> fmt::Result {
-    for Family { name, help, values } in families() {
-        writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge")?;
-        for (pool, snapshot) in pools {
-            let pool = Escaped(pool.as_ref());
-            for (dimension, value) in values(snapshot) {
-                write!(text, "{name}{{pool=\"{pool}\"")?;
-                if let Some(dimension) = dimension {
-                    write!(text, ",dimension=\"{dimension}\"")?;
+/// As text.
+struct Prometheus<N>(Vec<(N, Snapshot)>);
+
+impl<N: AsRef<str>> fmt::Display for Prometheus<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Family { name, help, values } in families() {
+            writeln!(f, "# HELP {name} {help}\n# TYPE {name} gauge")?;
+            for (pool, snapshot) in &self.0 {
+                let pool = Escaped(pool.as_ref());
+                for (dimension, value) in values(snapshot) {
+                    write!(f, "{name}{{pool=\"{pool}\"")?;
+                    if let Some(dimension) = dimension {
+                        write!(f, ",dimension=\"{dimension}\"")?;
+                    }
+                    writeln!(f, "}} {value}")?;
                 }
-                writeln!(text, "}} {value}")?;
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The value of a label, between quotes.

@@ -46,10 +46,10 @@ impl<P: Borrow<BudgetPool>> Call<P> {
     /// | it comes to its end, and there was no usage | counts what was reserved, as forfeited |
     ///
     /// A connection that breaks is usually an error, but some servers and proxies just end the stream. So if an
-    /// event can be told to be the last one, let `usage` say nothing before it: OpenAI's last chunk,
+    /// event is known to be the last one, return `None` from `usage` before it: OpenAI's last chunk,
     /// Gemini's chunk with a `finishReason`, Anthropic's `message_stop` (the usage comes in the events before
     /// it, so keep it until then). A stream that was cut off before it then counts what was reserved. If `usage`
-    /// speaks sooner, the pool knows of the usage sooner, and trusts the end of the stream.
+    /// returns one sooner, the pool counts it sooner, and trusts the end of the stream.
     ///
     /// It reads nothing that you do not read, and spawns no task. So read the stream to its end
     /// (`None`), even if you know which event was the last one. Each usage is one update of the pool.

@@ -193,7 +193,8 @@ impl TokenCounts {
 
     /// So many tokens of reasoning come on top of the output: Gemini's `thoughtsTokenCount`, and
     /// `completion_tokens_details.reasoning_tokens` of xAI. At OpenAI they are inside the output already, and so
-    /// are Anthropic's. If the provider reports a total, it tells which.
+    /// are Anthropic's. If the provider reports a total that is larger
+    /// than prompt and output together, they are outside.
     ///
     /// # Errors
     ///

@@ -87,7 +87,7 @@ fn one_that_is_dropped_counts_what_is_still_reserved() {
         counted(&pool, 500, 430);
         pool.reset();
     }
-    // All of it was read but for the end.
+    // Every event was read, but not the end of the stream.
     let mut metered = call(&pool).meter(of(&[Ok(Some(so_far(70)))]), |usage| *usage);
     assert!(block_on(metered.next()).is_some());
     drop(metered);

@@ -107,7 +107,7 @@
 //!
 //! # Real clients
 //!
-//! The same with client libraries. The repository's `integrations/` runs them, but for rig, against a provider that
+//! The same with client libraries. The repository's `integrations/` runs all of them except rig, against a provider that
 //! speaks OpenAI's API and Anthropic's. They share this, and from above `is_unbilled`, the `Reconciler` and the
 //! `client::Error` that `is_unbilled` asks about:
 //!
